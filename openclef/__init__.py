@@ -1,0 +1,57 @@
+"""openclef: clinically guided contrastive learning for single-lead ECG encoders.
+
+Importing the package imports nothing heavy: each public name below is loaded on first use.
+
+Example:
+    >>> import openclef
+    >>> patient = openclef.risk.score2(
+    ...     age_years=50, sex="male", smoker=True, sbp_mmhg=140, total_chol_mmol_l=6.3, hdl_mmol_l=1.4
+    ... )
+    >>> round(float(patient.value), 3)
+    0.063
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it.
+_PUBLIC = {
+    "convert": "openclef.database.conversion",
+    "simulate": "openclef.simulator.cohort",
+    "open_store": "openclef.store",
+    "check": "openclef.checking",
+    "pretrain": "openclef.pretraining",
+    "load": "openclef.checkpoint",
+    "load_official": "openclef.model",
+    "embed": "openclef.embedding",
+    "evaluate": "openclef.protocol.evaluation",
+    "compare": "openclef.protocol.evaluation",
+    "Record": "openclef.record",
+    "Store": "openclef.store",
+    "Task": "openclef.store",
+    "Encoder": "openclef.model",
+    "Preprocessing": "openclef.preprocessing",
+    "Guidance": "openclef.guidance",
+    "Views": "openclef.augment",
+}
+_PACKAGES = ("backbone", "database", "formats", "loss", "method", "protocol", "reporting", "risk", "simulator")
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(import_module(_PUBLIC[name]), name)
+        globals()[name] = value
+        return value
+    if name in _PACKAGES:
+        return import_module(f"openclef.{name}")
+    raise AttributeError(f"module 'openclef' has no attribute {name!r}; it has {', '.join(sorted(_PUBLIC))}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC, *_PACKAGES])
