@@ -1,0 +1,422 @@
+"""The store: a folder that holds ECG windows as recorded, their metadata and their risks (docs/format.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from openclef.shards import from_steps, open_shard, sha256_of, write_atomically, write_json
+from openclef.signal import lead_indices
+from openclef.store_writing import FORMAT, FORMAT_VERSION, SPLITS, StoreWriter
+
+if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
+    import pandas as pd
+
+__all__ = [
+    "KINDS",
+    "SPLITS",
+    "Store",
+    "StoreWriter",
+    "Task",
+    "hash_subjects",
+    "open_store",
+    "write_atomically",
+]
+
+KINDS = ("multilabel", "multiclass", "binary", "regression")
+"""Kinds of tasks."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What can be predicted from a store's records, and the columns that hold the truth.
+
+    Args:
+        name: for example ``"ptb_xl/superdiagnostic"``.
+        kind: ``"multilabel"``, ``"multiclass"``, ``"binary"`` or ``"regression"``.
+        labels: the names of the labels or classes; for binary and regression the quantity's name.
+        columns: columns of ``records.parquet``. Multilabel: one a label, 0 or 1, NaN where the record takes no
+            part. Multiclass: one of strings, empty where it takes no part. Binary and regression: one number,
+            NaN where it takes no part.
+        unit: the unit of a regression's target.
+
+    Raises:
+        ValueError: if the kind is unknown, or labels and columns do not fit it.
+
+    Example:
+        >>> Task("sim/sbp", "regression", ("sbp",), ("sbp_mmhg",), unit="mmHg").columns
+        ('sbp_mmhg',)
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "columns", tuple(self.columns))
+        if self.kind not in KINDS:
+            raise ValueError(f"task {self.name}: kind={self.kind!r}; accepted are {', '.join(KINDS)}")
+        expected = len(self.labels) if self.kind == "multilabel" else 1
+        if len(self.columns) != expected:
+            raise ValueError(
+                f"task {self.name}: {len(self.columns)} columns; a {self.kind} task with {len(self.labels)} "
+                f"labels has {expected}: name that many columns of records.parquet"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the task as it stands in ``dataset.json``.
+
+        Returns:
+            Its fields; ``Task(**fields)`` is the task again.
+
+        Example:
+            >>> Task("a/b", "binary", ("b",), ("a/b",)).as_json()["columns"]
+            ['a/b']
+        """
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "labels": list(self.labels),
+            "columns": list(self.columns),
+            "unit": self.unit,
+        }
+
+
+def hash_subjects(namespace: str, ids: Iterable[object]) -> np.ndarray:
+    """Hash subject ids, so that runs can list whom they have seen and stores of the same people agree.
+
+    Args:
+        namespace: the store's ``subject_namespace``; stores of the same people share it.
+        ids: subject ids, one a row.
+
+    Returns:
+        Array of strings of the same length: the first 16 hexadecimal digits of
+        SHA-256(``namespace:subject_id``).
+
+    Example:
+        >>> hash_subjects("ptb_xl", ["15709", "13243", "15709"]).tolist()
+        ['34eed0e724656bd3', 'f0a4649b272e37f6', '34eed0e724656bd3']
+    """
+    unique, positions = np.unique(np.asarray(list(ids), dtype=str), return_inverse=True)
+    hashes = [hashlib.sha256(f"{namespace}:{subject}".encode()).hexdigest()[:16] for subject in unique]
+    return np.asarray(hashes, dtype="<U16")[positions]
+
+
+def open_store(path: str | Path) -> Store:
+    """Open a store for reading; reads its ``dataset.json`` only.
+
+    Args:
+        path: the store's folder.
+
+    Returns:
+        The store.
+
+    Raises:
+        FileNotFoundError: if the folder is no store, or its conversion has not finished.
+        ValueError: if the store was written in a newer format, or its ``dataset.json`` is damaged.
+
+    Example:
+        >>> open_store("nowhere")
+        Traceback (most recent call last):
+        FileNotFoundError: nowhere holds no dataset.json: there is no such folder; pass the folder of a store, ...
+    """
+    return Store(path)
+
+
+class Store:
+    """ECG windows on disk: int16 as recorded, read by row and by lead name.
+
+    Args:
+        path: the store's folder; ``open_store`` is the usual way to get here.
+
+    Attributes:
+        path: the folder.
+        info: the whole of ``dataset.json``.
+        name: the database's name; ``title`` its full one.
+        unit: the unit of the values that ``read`` gives, ``"mV"`` or ``"zscore"``.
+        scale: that unit per int16 step.
+        fs: sampling rate in Hz.
+        leads: lead names, in the order of the shards.
+        seconds: a window's length; ``samples`` the same in samples.
+        subject_namespace: stores of the same people share it.
+        tasks: what can be predicted, by name.
+
+    Example:
+        >>> import tempfile
+        >>> from openclef.record import Record
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     writer = StoreWriter(folder, name="one", scale=0.001, fs=4, leads=("I", "II"), seconds=1)
+        ...     _ = writer.write_part(0, [Record(np.full((2, 4), 0.5), 4, ("I", "II"), "a")], [{"age_years": 60}])
+        ...     store = writer.finish()
+        ...     len(store), store.read([0], leads="II").tolist(), float(store.records.age_years[0])
+        (1, [[[0.5, 0.5, 0.5, 0.5]]], 60.0)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.info = _read_info(self.path)
+        self.name: str = self.info["name"]
+        self.title: str = self.info["title"]
+        self.unit: str = self.info["unit"]
+        self.scale: float = self.info["scale"]
+        self.fs: float = self.info["fs"]
+        self.leads: tuple[str, ...] = tuple(self.info["leads"])
+        self.seconds: float = self.info["seconds"]
+        self.samples: int = round(self.seconds * self.fs)
+        self.subject_namespace: str = self.info["subject_namespace"]
+        self.tasks = {name: Task(**task) for name, task in self.info["tasks"].items()}
+        self._starts = np.cumsum([0] + [shard["rows"] for shard in self.info["shards"]])
+        self._records: pd.DataFrame | None = None
+        self._shards: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __repr__(self) -> str:
+        return (
+            f"Store({str(self.path)!r}: {self.name}, {len(self)} windows of {self.seconds:g} s, "
+            f"{', '.join(self.leads)} at {self.fs:g} Hz)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open shards behind: a worker process opens its own."""
+        return self.__dict__ | {"_shards": {}}
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """``records.parquet``, one row a window, in the order of the windows; read once, on first use."""
+        if self._records is None:
+            from pyarrow import parquet
+
+            records = parquet.read_table(self.path / "records.parquet").to_pandas()
+            if len(records) != len(self):
+                raise ValueError(
+                    f"{self.path / 'records.parquet'} has {len(records)} rows and the shards have {len(self)}; "
+                    "the store is damaged: convert again with overwrite=True"
+                )
+            self._records = records
+        return self._records
+
+    def signals(self, shard: int) -> np.ndarray:
+        """Open one shard, mapped into memory.
+
+        Args:
+            shard: its position in ``info["shards"]``.
+
+        Returns:
+            int16 array (window, lead, time), read-only; -32768 is missing.
+
+        Raises:
+            ValueError: if the file is missing, cut short, or has another type or shape than the store says.
+        """
+        if shard not in self._shards:
+            entry = self.info["shards"][shard]
+            self._shards[shard] = open_shard(
+                self.path / entry["file"], (entry["rows"], len(self.leads), self.samples)
+            )
+        return self._shards[shard]
+
+    def read_raw(
+        self, rows: int | slice | Sequence[int] | np.ndarray, leads: str | Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Read windows as stored.
+
+        Args:
+            rows: rows of ``records``, in any order, also repeatedly: one, a slice, several or a mask.
+            leads: lead names in any spelling; None means all.
+
+        Returns:
+            int16 array (row, lead, time) in the order asked; -32768 is missing. One row gives (1, lead, time).
+
+        Raises:
+            IndexError: if a row is not there.
+            ValueError: if a lead is not there, or a shard is damaged.
+        """
+        wanted = self._row_numbers(rows)
+        columns = None if leads is None else np.asarray(lead_indices(self.leads, leads))
+        raw = np.empty((len(wanted), len(self.leads if columns is None else columns), self.samples), np.int16)
+        order = np.argsort(wanted, kind="stable")
+        ordered = wanted[order]
+        edges = np.searchsorted(ordered, self._starts)
+        for shard in np.flatnonzero(np.diff(edges)):
+            part = slice(edges[shard], edges[shard + 1])
+            signals, local = self.signals(int(shard)), ordered[part] - self._starts[shard]
+            for position, row in zip(order[part], local, strict=True):
+                raw[position] = signals[row] if columns is None else signals[row, columns]
+        return raw
+
+    def read(
+        self, rows: int | slice | Sequence[int] | np.ndarray, leads: str | Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Read windows in the store's unit.
+
+        Args:
+            rows: rows of ``records``, in any order, also repeatedly: one, a slice, several or a mask.
+            leads: lead names in any spelling; None means all.
+
+        Returns:
+            float32 array (row, lead, time) in ``unit``, in the order asked; NaN is missing.
+
+        Raises:
+            IndexError: if a row is not there.
+            ValueError: if a lead is not there, or a shard is damaged.
+        """
+        raw = self.read_raw(rows, leads)
+        return from_steps(raw, self.scale)
+
+    def subjects(self) -> np.ndarray:
+        """Hashed subject ids, one a row of ``records`` (see ``hash_subjects``)."""
+        return hash_subjects(self.subject_namespace, self.records["subject_id"])
+
+    @property
+    def risks(self) -> list[str]:
+        """Names of the risks that were added."""
+        return sorted(
+            path.stem for path in self.path.glob("risk/*.json") if path.with_suffix(".parquet").exists()
+        )
+
+    def add_risk(self, name: str, *, label: str | None = None, **settings: Any) -> Store:
+        """Compute a clinical risk score for every window from the metadata, and keep it in the store.
+
+        Args:
+            name: a score of ``openclef.risk.SCORES``, for example ``"score2"``.
+            label: the name to keep it under; the score's own by default. One store may hold one score under
+                several labels, for example for two regions.
+            **settings: arguments of the score that are the same for all, for example ``region="low"``. They go
+                before a column of the same name; an input that is in neither is unknown.
+
+        Returns:
+            The store itself.
+
+        Raises:
+            ValueError: if the score, a setting or the label is not accepted.
+
+        Warns:
+            UserWarning: if the risk tells the windows hardly apart.
+        """
+        from openclef import risk as scores
+
+        if name not in scores.SCORES:
+            raise ValueError(f"risk {name!r} is unknown; accepted are {', '.join(sorted(scores.SCORES))}")
+        label = name if label is None else label
+        if not label or label != Path(label).name or label.startswith("."):
+            raise ValueError(
+                f"label={label!r} cannot be a file's name; pass a plain word, for example {name!r}"
+            )
+        score = scores.SCORES[name]
+        records = self.records
+        columns = [column for column in score.inputs if column not in settings]
+        known = {column: records[column].to_numpy() for column in columns if column in records}
+        unknown = {
+            column: np.full(len(self), "" if column == "sex" else np.nan)
+            for column in columns
+            if column not in records
+        }
+        result = score.function(**known, **unknown, **settings)
+        values = {
+            column: np.broadcast_to(np.asarray(getattr(result, column), dtype=kind), len(self))
+            for column, kind in (("value", np.float64), ("n_missing", np.int64), ("completeness", np.float64))
+        }
+        self._write_risk(label, values, {"score": name, "settings": settings, "absent": sorted(unknown)})
+        degenerate = scores.describe(**values).degenerate
+        if degenerate:
+            warnings.warn(f"risk {label!r} of {self.name}: {degenerate}", stacklevel=2)
+        return self
+
+    def risk(self, name: str) -> pd.DataFrame:
+        """Read a risk that was added.
+
+        Args:
+            name: its label, one of ``risks``.
+
+        Returns:
+            One row a window, aligned with ``records``: ``value`` in the score's own unit (NaN: unknown),
+            ``n_missing`` inputs, ``completeness`` from 0 to 1.
+
+        Raises:
+            KeyError: if the store holds no such risk; the message says how to add it.
+            ValueError: if the risk was computed for other records than the store now has.
+        """
+        from pyarrow import parquet
+
+        path = self.path / "risk" / f"{name}.json"
+        if name not in self.risks:
+            raise KeyError(
+                f"the store {self.path} holds no risk {name!r}; it has: {', '.join(self.risks) or 'none'}; "
+                f"add it with store.add_risk({name!r}, ...)"
+            )
+        about = json.loads(path.read_text())
+        frame = parquet.read_table(path.with_suffix(".parquet")).to_pandas()
+        if len(frame) != len(self) or about["records_sha256"] != self.info["records_sha256"]:
+            raise ValueError(
+                f"{path.with_suffix('.parquet')} was computed for other records than the store has; compute it "
+                f"again with store.add_risk({about['score']!r}, label={name!r}, ...)"
+            )
+        return frame
+
+    def _write_risk(self, label: str, values: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        folder = self.path / "risk"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{label}.parquet"
+        path.with_suffix(".json").unlink(missing_ok=True)  # without it the risk is not there yet
+        write_atomically(path, lambda temporary: parquet.write_table(pa.table(values), temporary))
+        about |= {"rows": len(self), "records_sha256": self.info["records_sha256"], "sha256": sha256_of(path)}
+        write_json(path.with_suffix(".json"), about)
+
+    def _row_numbers(self, rows: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        if isinstance(rows, slice):
+            return np.arange(len(self))[rows]
+        wanted = np.atleast_1d(np.asarray(rows))
+        if wanted.dtype == bool:
+            if wanted.shape != (len(self),):
+                raise IndexError(
+                    f"mask of shape {wanted.shape}; a mask has one value a row, here {len(self)}"
+                )
+            return np.flatnonzero(wanted)
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
+            raise IndexError(f"rows of type {wanted.dtype} and shape {wanted.shape}; pass row numbers")
+        wanted = wanted.astype(np.int64)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()}; accepted are 0 to {len(self) - 1}")
+        return wanted
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    file = path / "dataset.json"
+    if not file.is_file():
+        if (path / "_parts").is_dir():
+            state = "its conversion has not finished; run the same conversion again and it goes on from there"
+        else:
+            there = "this is not a store" if path.is_dir() else "there is no such folder"
+            state = f"{there}; pass the folder of a store, made by openclef.convert or openclef.simulate"
+        raise FileNotFoundError(f"{path} holds no dataset.json: {state}")
+    try:
+        info = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is damaged ({error}); copy it again, or convert with overwrite=True"
+        ) from error
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        raise ValueError(f"{file} does not describe an {FORMAT}; pass the folder of a store")
+    if info.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} is written in format version {info.get('format_version')}; this openclef reads version "
+            f"{FORMAT_VERSION}: update openclef, or convert again"
+        )
+    absent = {"name", "title", "unit", "scale", "fs", "leads", "seconds", "shards", "tasks"} - info.keys()
+    if absent:
+        raise ValueError(f"{file} lacks {', '.join(sorted(absent))}; copy it again, or convert again")
+    return info
