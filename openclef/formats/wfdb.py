@@ -1,0 +1,244 @@
+"""WFDB records (``.hea`` with ``.dat`` or ``.mat``): PhysioNet's format, read by the package ``wfdb``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from openclef.formats.unit import millivolts
+from openclef.record import Record
+from openclef.signal import canonical_lead, canonical_leads
+
+if TYPE_CHECKING:
+    import wfdb as wfdb_package
+
+_SUFFIXES = (".hea", ".dat", ".mat")
+
+
+class HeaderLine(NamedTuple):
+    """What the first line of a WFDB header says.
+
+    Args:
+        leads: number of leads.
+        fs: sampling rate in Hz; 250 where the header states none, as the format defines.
+        samples: samples a lead; 0 where the header states none.
+        segments: number of segments; 0 for an ordinary record.
+
+    Example:
+        >>> HeaderLine(leads=2, fs=360.0, samples=650000, segments=0).fs
+        360.0
+    """
+
+    leads: int
+    fs: float
+    samples: int
+    segments: int
+
+
+def record_stem(path: str | Path) -> Path:
+    """Strip a WFDB record's suffix: header, signal file and bare name mean the same record.
+
+    Args:
+        path: ``a.hea``, ``a.dat``, ``a.mat`` or ``a``.
+
+    Returns:
+        The path without that suffix.
+
+    Example:
+        >>> record_stem("files/00001_lr.hea").name, record_stem("files/00001_lr").name
+        ('00001_lr', '00001_lr')
+    """
+    path = Path(path)
+    return path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path
+
+
+def read_header_line(path: str | Path) -> HeaderLine:
+    r"""Read only the first line of a header: enough to plan a conversion, and quick.
+
+    Args:
+        path: the record, with or without suffix.
+
+    Returns:
+        Number of leads, rate, length and number of segments.
+
+    Raises:
+        ValueError: if the line does not follow the format.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "a.hea").write_text("# made up\na 12 500 5000\n")
+        ...     read_header_line(Path(folder, "a"))
+        HeaderLine(leads=12, fs=500.0, samples=5000, segments=0)
+    """
+    stem = record_stem(path)
+    with Path(f"{stem}.hea").open(encoding="utf-8", errors="replace") as file:
+        line = next((line for line in map(str.strip, file) if line and not line.startswith("#")), "")
+    found = re.fullmatch(
+        r"(?P<name>[^\s/]+)(/(?P<segments>\d+))?\s+(?P<leads>\d+)"
+        r"(\s+(?P<fs>[\d.eE+-]+)(/[^\s]*)?(\s+(?P<samples>\d+)(\s.*)?)?)?",
+        line,
+    )
+    try:
+        if found is None:
+            raise ValueError("no record line")
+        fs = float(found["fs"]) if found["fs"] else 250.0
+    except ValueError:
+        raise ValueError(
+            f"record {stem.name!r}: the header's first line is {line[:60]!r}; accepted is "
+            "'NAME LEADS FS SAMPLES': fetch the file again"
+        ) from None
+    return HeaderLine(int(found["leads"]), fs, int(found["samples"] or 0), int(found["segments"] or 0))
+
+
+def read_wfdb(
+    path: str | Path,
+    *,
+    leads: Sequence[str] | None = None,
+    lead_names: Mapping[str, str] | None = None,
+    scale: float | None = None,
+    fs: float | None = None,
+    record_id: str | None = None,
+) -> Record:
+    """Read one WFDB record in millivolts by its own gain and baseline, and verify it.
+
+    The samples are checked against the header's length and checksum (a checksum of 0 counts as not stated:
+    much software writes 0), the unit must be one of voltage, and a gain must be stated.
+
+    Args:
+        path: the record, with or without suffix.
+        leads: names of the leads to keep, in this order; None keeps all.
+        lead_names: names to replace, for example ``{"ECG": "I"}`` where a header says only that.
+        scale: a step in mV of which every value must be a multiple, so that a store of that scale holds them
+            exactly; None checks nothing.
+        fs: the rate in Hz that the record must have; None accepts any.
+        record_id: the record's name; None takes the file's.
+
+    Returns:
+        The record in mV, float32, (lead, time); NaN where the file marks a sample as invalid.
+
+    Raises:
+        FileNotFoundError: if the header or a signal file is missing.
+        ValueError: if the record is damaged, or is not what is asked for.
+
+    Source:
+        The header's fields: WFDB Applications Guide, header(5).
+
+    Example:
+        >>> import tempfile, wfdb
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     wfdb.wrsamp(
+        ...         "a", fs=500, units=["mV"], sig_name=["AVR"], d_signal=np.array([[0], [100], [-5]]),
+        ...         fmt=["16"], adc_gain=[1000.0], baseline=[0], write_dir=folder,
+        ...     )
+        ...     record = read_wfdb(Path(folder, "a.hea"))
+        >>> record.leads, record.signal.tolist()
+        (('aVR',), [[0.0, 0.10000000149011612, -0.004999999888241291]])
+    """
+    stem = record_stem(path)
+    name = record_id or stem.name
+    try:
+        return _read(stem, name, leads, lead_names, scale, fs)
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename or stem)).name
+        raise FileNotFoundError(f"record {name!r}: file {missing} is missing; fetch it again") from None
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith("record ") else f"record {name!r}: {text}") from None
+
+
+def _read(
+    stem: Path,
+    name: str,
+    leads: Sequence[str] | None,
+    lead_names: Mapping[str, str] | None,
+    scale: float | None,
+    fs: float | None,
+) -> Record:
+    first = read_header_line(stem)
+    if first.segments:
+        raise ValueError("is a header of several segments; accepted are single records: read its segments")
+    if first.leads == 0:
+        raise ValueError("the header names no lead; nothing to read")
+    source = _read_digital(stem)
+    _check_gains(stem, source)
+    frames = set(source.samps_per_frame)
+    if len(frames) > 1:
+        raise ValueError("leads have different sampling rates; accepted is one rate: resample the source")
+    rate = float(source.fs) * frames.pop()
+    if fs is not None and not np.isclose(rate, fs):
+        raise ValueError(
+            f"fs is {rate:g} Hz and {fs:g} Hz is wanted; convert each rate to a store of its own"
+        )
+    _check_sums(source)
+    names = canonical_leads([(lead_names or {}).get(lead, lead) for lead in source.sig_name])
+    wanted = names if leads is None else tuple(canonical_lead(lead) for lead in leads)
+    missing = [lead for lead in wanted if lead not in names]
+    if missing:
+        raise ValueError(f"leads missing: {', '.join(missing)}; it has {', '.join(names)}")
+    physical = source.dac(expanded=True, return_res=64)
+    rows = []
+    for lead in wanted:
+        index = names.index(lead)
+        factor = millivolts(source.units[index])
+        if scale is not None:
+            _check_step(lead, factor / source.adc_gain[index], scale)
+        rows.append(physical[index] * factor)
+    return Record(signal=np.stack(rows), fs=rate, leads=wanted, record_id=name)
+
+
+def _read_digital(stem: Path) -> wfdb_package.Record:
+    # Imported here because wfdb takes 0.4 s to import.
+    import wfdb
+
+    try:
+        return wfdb.rdrecord(str(stem), physical=False, smooth_frames=False)
+    except (
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ZeroDivisionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        # wfdb meets these in headers that break off, that name unknown formats or impossible lengths.
+        raise ValueError(f"the header is damaged ({type(error).__name__}: {error})") from None
+    except ValueError as error:
+        if "not loaded correctly" in str(error):
+            raise ValueError("the signal file is shorter than its header says; fetch it again") from None
+        raise ValueError(f"the header is damaged ({error})") from None
+
+
+def _check_gains(stem: Path, source: Any) -> None:
+    """Refuse leads without a stated gain: wfdb assumes 200 per mV for them, which is a guess."""
+    text = Path(f"{stem}.hea").read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
+    for line, lead, gain in zip(lines[1:], source.sig_name, source.adc_gain):
+        fields = line.split()
+        stated = re.match(r"[-+]?[\d.]+([eE][-+]?\d+)?", fields[2]) if len(fields) > 2 else None
+        if stated is None or float(stated[0]) == 0 or not np.isfinite(gain) or gain == 0:
+            raise ValueError(f"lead {lead} states no gain, so its amplitude is unknown; add it to the header")
+
+
+def _check_sums(source: Any) -> None:
+    if any(source.skew[index] for index in range(source.n_sig)):
+        return  # wfdb has shifted the samples, and a checksum is of those before the shift
+    for lead, samples, stated in zip(source.sig_name, source.e_d_signal, source.checksum or []):
+        if stated and (int(samples.sum()) - int(stated)) % 65536:
+            raise ValueError(
+                f"checksum of lead {lead} differs from the header's; fetch the signal file again"
+            )
+
+
+def _check_step(lead: str, step_mv: float, scale: float) -> None:
+    ratio = abs(step_mv) / scale
+    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6 * ratio:
+        raise ValueError(
+            f"lead {lead} has a step of {abs(step_mv):.6g} mV, no multiple of the store's {scale:.6g} mV; "
+            f"pass scale={abs(step_mv):.6g}, or exact=False to round"
+        )
