@@ -1,4 +1,4 @@
-"""One file of a store: int16 steps of a unit, shards mapped into memory, writing that is whole or not at all."""
+"""One file of a store: int16 steps of a unit, shards mapped into memory, writing whole or not at all."""
 
 from __future__ import annotations
 
@@ -132,6 +132,30 @@ def from_steps(raw: np.ndarray, scale: float) -> np.ndarray:
         signal *= np.float32(scale)
     signal[raw == MISSING] = np.nan
     return signal
+
+
+def write_shard(path: Path, steps: np.ndarray) -> None:
+    """Write one shard atomically.
+
+    Args:
+        path: the ``.npy`` file.
+        steps: int16 array (window, lead, time).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_shard(Path(folder, "a.npy"), np.ones((1, 2, 3), np.int16))
+        ...     np.load(Path(folder, "a.npy")).shape
+        (1, 2, 3)
+    """
+    steps = np.ascontiguousarray(steps, dtype="<i2")
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # np.save hides the reason when the disk is full
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(steps))
+            file.write(steps.data.cast("B"))
+
+    write_atomically(path, write)
 
 
 def open_shard(path: Path, shape: tuple[int, int, int]) -> np.ndarray:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,82 +13,13 @@ import numpy as np
 
 from openclef.shards import from_steps, open_shard, sha256_of, write_atomically, write_json
 from openclef.signal import lead_indices
-from openclef.store_writing import FORMAT, FORMAT_VERSION, SPLITS, StoreWriter
+from openclef.store_writing import FORMAT, FORMAT_VERSION, StoreWriter
+from openclef.task import Task
 
 if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
     import pandas as pd
 
-__all__ = [
-    "KINDS",
-    "SPLITS",
-    "Store",
-    "StoreWriter",
-    "Task",
-    "hash_subjects",
-    "open_store",
-    "write_atomically",
-]
-
-KINDS = ("multilabel", "multiclass", "binary", "regression")
-"""Kinds of tasks."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What can be predicted from a store's records, and the columns that hold the truth.
-
-    Args:
-        name: for example ``"ptb_xl/superdiagnostic"``.
-        kind: ``"multilabel"``, ``"multiclass"``, ``"binary"`` or ``"regression"``.
-        labels: the names of the labels or classes; for binary and regression the quantity's name.
-        columns: columns of ``records.parquet``. Multilabel: one a label, 0 or 1, NaN where the record takes no
-            part. Multiclass: one of strings, empty where it takes no part. Binary and regression: one number,
-            NaN where it takes no part.
-        unit: the unit of a regression's target.
-
-    Raises:
-        ValueError: if the kind is unknown, or labels and columns do not fit it.
-
-    Example:
-        >>> Task("sim/sbp", "regression", ("sbp",), ("sbp_mmhg",), unit="mmHg").columns
-        ('sbp_mmhg',)
-    """
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    columns: tuple[str, ...]
-    unit: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", tuple(self.labels))
-        object.__setattr__(self, "columns", tuple(self.columns))
-        if self.kind not in KINDS:
-            raise ValueError(f"task {self.name}: kind={self.kind!r}; accepted are {', '.join(KINDS)}")
-        expected = len(self.labels) if self.kind == "multilabel" else 1
-        if len(self.columns) != expected:
-            raise ValueError(
-                f"task {self.name}: {len(self.columns)} columns; a {self.kind} task with {len(self.labels)} "
-                f"labels has {expected}: name that many columns of records.parquet"
-            )
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the task as it stands in ``dataset.json``.
-
-        Returns:
-            Its fields; ``Task(**fields)`` is the task again.
-
-        Example:
-            >>> Task("a/b", "binary", ("b",), ("a/b",)).as_json()["columns"]
-            ['a/b']
-        """
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "labels": list(self.labels),
-            "columns": list(self.columns),
-            "unit": self.unit,
-        }
+__all__ = ["Store", "StoreWriter", "Task", "hash_subjects", "open_store", "write_atomically"]
 
 
 def hash_subjects(namespace: str, ids: Iterable[object]) -> np.ndarray:
@@ -128,7 +58,7 @@ def open_store(path: str | Path) -> Store:
     Example:
         >>> open_store("nowhere")
         Traceback (most recent call last):
-        FileNotFoundError: nowhere holds no dataset.json: there is no such folder; pass the folder of a store, ...
+        FileNotFoundError: nowhere holds no dataset.json: there is no such folder; ...
     """
     return Store(path)
 
@@ -156,7 +86,8 @@ class Store:
         >>> from openclef.record import Record
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     writer = StoreWriter(folder, name="one", scale=0.001, fs=4, leads=("I", "II"), seconds=1)
-        ...     _ = writer.write_part(0, [Record(np.full((2, 4), 0.5), 4, ("I", "II"), "a")], [{"age_years": 60}])
+        ...     record = Record(np.full((2, 4), 0.5), fs=4, leads=("I", "II"), record_id="a")
+        ...     refused = writer.write_part(0, [record], [{"age_years": 60}])
         ...     store = writer.finish()
         ...     len(store), store.read([0], leads="II").tolist(), float(store.records.age_years[0])
         (1, [[[0.5, 0.5, 0.5, 0.5]]], 60.0)
@@ -201,8 +132,8 @@ class Store:
             records = parquet.read_table(self.path / "records.parquet").to_pandas()
             if len(records) != len(self):
                 raise ValueError(
-                    f"{self.path / 'records.parquet'} has {len(records)} rows and the shards have {len(self)}; "
-                    "the store is damaged: convert again with overwrite=True"
+                    f"{self.path / 'records.parquet'} has {len(records)} rows and the shards have "
+                    f"{len(self)}; the store is damaged: convert again with overwrite=True"
                 )
             self._records = records
         return self._records
@@ -236,7 +167,7 @@ class Store:
             leads: lead names in any spelling; None means all.
 
         Returns:
-            int16 array (row, lead, time) in the order asked; -32768 is missing. One row gives (1, lead, time).
+            int16 array (row, lead, time) in the order asked; -32768 is missing. One row: (1, lead, time).
 
         Raises:
             IndexError: if a row is not there.
@@ -292,8 +223,8 @@ class Store:
             name: a score of ``openclef.risk.SCORES``, for example ``"score2"``.
             label: the name to keep it under; the score's own by default. One store may hold one score under
                 several labels, for example for two regions.
-            **settings: arguments of the score that are the same for all, for example ``region="low"``. They go
-                before a column of the same name; an input that is in neither is unknown.
+            **settings: arguments of the score that are the same for all, for example ``region="low"``. They
+                go before a column of the same name; an input that is in neither is unknown.
 
         Returns:
             The store itself.
@@ -327,7 +258,11 @@ class Store:
             column: np.broadcast_to(np.asarray(getattr(result, column), dtype=kind), len(self))
             for column, kind in (("value", np.float64), ("n_missing", np.int64), ("completeness", np.float64))
         }
-        self._write_risk(label, values, {"score": name, "settings": settings, "absent": sorted(unknown)})
+        plain = {
+            key: value.tolist() if hasattr(value, "tolist") else value for key, value in settings.items()
+        }
+        about = {"score": name, "title": score.title, "unit": score.unit, "source": score.source}
+        self._write_risk(label, values, about | {"settings": plain, "absent": sorted(unknown)})
         degenerate = scores.describe(**values).degenerate
         if degenerate:
             warnings.warn(f"risk {label!r} of {self.name}: {degenerate}", stacklevel=2)
@@ -359,8 +294,8 @@ class Store:
         frame = parquet.read_table(path.with_suffix(".parquet")).to_pandas()
         if len(frame) != len(self) or about["records_sha256"] != self.info["records_sha256"]:
             raise ValueError(
-                f"{path.with_suffix('.parquet')} was computed for other records than the store has; compute it "
-                f"again with store.add_risk({about['score']!r}, label={name!r}, ...)"
+                f"{path.with_suffix('.parquet')} was computed for other records than the store has; "
+                f"compute it again with store.add_risk({about['score']!r}, label={name!r}, ...)"
             )
         return frame
 

@@ -14,33 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from openclef.columns import FIXED_COLUMNS, SPLITS, as_text, join_parts, part_column
 from openclef.record import UNITS, Record, Window
-from openclef.shards import open_shard, sha256_of, to_steps, write_atomically, write_json
+from openclef.shards import open_shard, sha256_of, to_steps, write_atomically, write_json, write_shard
 from openclef.signal import canonical_leads, quality_flags
+from openclef.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from openclef.store import Store, Task
+    from openclef.store import Store
 
 FORMAT = "openclef-store"
 FORMAT_VERSION = 1
-SPLITS = ("train", "val", "test", "")
-"""Values of the column ``split``; empty where a record belongs to none."""
-
-TEXT_COLUMNS = ("record_id", "subject_id", "split", "flags")
-FIXED_COLUMNS = ("record_id", "subject_id", "window", "start_s", "seconds", "shard", "row", "split", "flags")
-"""Columns that every ``records.parquet`` begins with."""
-
 _OWN = ("window", "start_s", "seconds", "shard", "row")  # set by the writer, not by the caller
 
 
 class StoreWriter:
     """Writes a store part by part.
 
-    A part is one shard of signals and the rows that go with it. Parts may be written in any order and by several
-    processes; a conversion that was stopped goes on from the parts that are finished, and ends with the same
-    bytes as one that was not.
+    A part is one shard of signals and the rows that go with it. Parts may be written in any order and by
+    several processes; a conversion that was stopped goes on from the parts that are finished, and ends with
+    the same bytes as one that was not.
 
     Args:
         path: the folder to write; made where it is missing.
@@ -108,7 +103,7 @@ class StoreWriter:
         if not self.leads:
             raise ValueError("leads is empty; pass at least one lead's name")
         self.samples = round(seconds * fs)
-        each = tasks.values() if isinstance(tasks, Mapping) else tasks
+        self.tasks = tuple(tasks.values() if isinstance(tasks, Mapping) else tasks)
         self.header: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -120,7 +115,7 @@ class StoreWriter:
             "leads": list(self.leads),
             "seconds": float(seconds),
             "subject_namespace": subject_namespace or name,
-            "tasks": {task.name: task.as_json() for task in each},
+            "tasks": {task.name: task.as_json() for task in self.tasks},
             "licence": licence,
             "source": source,
             "citation": citation,
@@ -148,15 +143,17 @@ class StoreWriter:
         Args:
             index: the part's number; the store's rows come in the order of the parts, from 0 without a gap.
             records: recordings; a longer one than a window gives several rows.
-            columns: one mapping a record, from column name to value: ``split``, metadata, labels. Numbers and
-                truth values become float64 (missing: None or NaN), strings stay strings (missing: None or "").
-                Names that begin with an underscore are left out. ``record.metadata`` fills in what is not given.
-            skipped: (record_id, reason) of records of this part that could not even be read; kept with the part.
+            columns: one mapping a record, from column name to value: ``split``, metadata, labels. Numbers
+                and truth values become float64 (missing: None or NaN), strings stay strings (missing: None or
+                ""). Names that begin with an underscore are left out; ``record.metadata`` fills in what is
+                not given; ``flags`` are added to the signal's own.
+            skipped: (record_id, reason) of records of this part that could not even be read; kept with the
+                part.
 
         Returns:
-            (record_id, reason) of every record that is not in the store: those given, and those refused because
-            of their rate, leads, unit or identity, because they hold no valid sample, or a value that int16
-            steps cannot hold.
+            (record_id, reason) of every record that is not in the store: those given, and those refused
+            because of their rate, leads, unit or identity, because they hold no valid sample, or a value that
+            int16 steps cannot hold.
 
         Raises:
             ValueError: if records and columns do not fit each other, or a column mixes numbers and strings.
@@ -177,8 +174,7 @@ class StoreWriter:
             steps += windows
         shard = self._shard(index)
         if steps:
-            signals = np.stack(steps).astype("<i2")
-            write_atomically(shard, lambda temporary: _write_npy(temporary, signals))
+            write_shard(shard, np.stack(steps))
         else:
             shard.unlink(missing_ok=True)
         note = {"rows": len(steps), "sha256": sha256_of(shard) if steps else "", "skipped": left_out}
@@ -207,8 +203,8 @@ class StoreWriter:
             The store, opened.
 
         Raises:
-            ValueError: if a part is missing, no window is there, a record stands in it twice, or a column holds
-                numbers in one part and strings in another. The parts are kept.
+            ValueError: if a part is missing, no window is there, a record stands in it twice, or a column
+                holds numbers in one part and strings in another. The parts are kept.
         """
         from openclef import __version__
         from openclef.store import open_store
@@ -244,8 +240,8 @@ class StoreWriter:
             self._clear()
         elif finished.exists():
             raise FileExistsError(
-                f"{self.path} holds a finished store; open it with openclef.open_store, pass overwrite=True to "
-                "replace it, or name another folder"
+                f"{self.path} holds a finished store; open it with openclef.open_store, pass "
+                "overwrite=True to replace it, or name another folder"
             )
         elif plan.exists():
             if json.loads(plan.read_text(encoding="utf-8")) != self.header:
@@ -315,33 +311,13 @@ class StoreWriter:
 
         names = list(dict.fromkeys([*FIXED_COLUMNS, *(name for row in rows for name in row)]))
         names = [name for name in names if name not in ("shard", "row")]
-        table = pa.table({name: _column(name, [row.get(name) for row in rows]) for name in names})
+        table = pa.table({name: part_column(name, [row.get(name) for row in rows]) for name in names})
         _write_parquet(self._part(index), table.replace_schema_metadata({"openclef": json.dumps(note)}))
 
     def _join(self, filled: list[int]) -> pa.Table:
-        """Join the parts' rows: all columns of any part, tasks' columns last, one type each."""
-        import pyarrow as pa
         from pyarrow import parquet
 
-        tables = [parquet.read_table(self._part(index)) for index in filled]
-        for_tasks = [column for task in self.header["tasks"].values() for column in task["columns"]]
-        texts = {t["columns"][0] for t in self.header["tasks"].values() if t["kind"] == "multiclass"} | {
-            "sex"
-        }
-        names = list(dict.fromkeys(name for table in tables for name in table.column_names))
-        names = [name for name in names if name not in FIXED_COLUMNS and name not in for_tasks]
-        joined: dict[str, Any] = {}
-        for name in [*FIXED_COLUMNS, *names, *dict.fromkeys(for_tasks)]:
-            if name == "shard":
-                joined[name] = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-            elif name == "row":
-                joined[name] = np.concatenate([np.arange(len(table)) for table in tables])
-            elif name in joined:
-                continue
-            else:
-                each = [table[name] if name in table.column_names else None for table in tables]
-                joined[name] = _joined_column(name, each, [len(table) for table in tables], name in texts)
-        table = pa.table(joined).combine_chunks()
+        table = join_parts([parquet.read_table(self._part(index)) for index in filled], self.tasks)
         rows = Counter(zip(table["record_id"].to_pylist(), table["window"].to_pylist(), strict=True))
         twice = sorted({record_id for (record_id, _), count in rows.items() if count > 1})
         if twice:
@@ -388,12 +364,12 @@ def _identity(record: Record, values: dict[str, Any]) -> dict[str, Any]:
     if own:
         raise ValueError(f"columns {', '.join(own)} are set by the writer; leave them out or rename them")
     for name, of_signal in (("record_id", record.record_id), ("subject_id", record.subject_id)):
-        of_row = _text(values.pop(name, None))
+        of_row = as_text(values.pop(name, None))
         if of_row and of_signal is not None and of_row != str(of_signal):
             raise _Refused(f"the signal has {name} {of_signal} and the metadata {of_row}")
         if name == "subject_id":
             subject = of_row if of_signal is None else str(of_signal)
-    split = _text(values.pop("split", None))
+    split = as_text(values.pop("split", None))
     if split not in SPLITS:
         raise ValueError(
             f"split={split!r} of record {record.record_id}; accepted are {', '.join(map(repr, SPLITS))}"
@@ -404,70 +380,6 @@ def _identity(record: Record, values: dict[str, Any]) -> dict[str, Any]:
         "subject_id": subject or f"record:{record.record_id}",
         "split": split,
     }
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value or value == ""
-
-
-def _text(value: Any) -> str:
-    return "" if _is_missing(value) else str(value)
-
-
-def _column(name: str, values: list[Any]) -> pa.Array:
-    """One column of a part: strings, whole numbers where the format says so, or float64."""
-    import pyarrow as pa
-
-    if name in TEXT_COLUMNS:
-        return pa.array([_text(value) for value in values], pa.string())
-    if name == "window":
-        return pa.array(values, pa.int64())
-    known = [value for value in values if not _is_missing(value)]
-    if all(isinstance(value, str) for value in known) and any(isinstance(value, str) for value in values):
-        return pa.array([_text(value) for value in values], pa.string())
-    odd = [value for value in known if not isinstance(value, (bool, int, float, np.bool_, np.number))]
-    if odd:
-        raise ValueError(
-            f"column {name!r} holds {odd[0]!r} beside {known[0]!r}; a column holds numbers, truth values or "
-            "strings and no mixture: convert them in the database's plan"
-        )
-    numbers = [math.nan if _is_missing(value) else float(value) for value in values]
-    return pa.array(numbers, pa.float64())
-
-
-def _joined_column(name: str, each: list[Any], rows: list[int], is_text: bool) -> np.ndarray | list[str]:
-    """One column of the store from those of the parts, None where a part lacks it."""
-    columns = [column.to_numpy() if column is not None else None for column in each]
-    if name in ("window", "start_s", "seconds"):
-        return np.concatenate(columns)
-    texts = [c is not None and c.dtype.kind not in "fiu" for c in columns]
-    has_text = any(t and any(c) for c, t in zip(columns, texts, strict=True) if c is not None)
-    has_number = any(
-        not t and not np.isnan(c).all() for c, t in zip(columns, texts, strict=True) if c is not None
-    )
-    if (has_text and has_number) or (is_text and has_number):
-        raise ValueError(
-            f"column {name!r} holds numbers in one part and should hold strings, or does in another; give it one "
-            "type in the database's plan, then convert with overwrite=True"
-        )
-    if has_text or is_text or (any(texts) and not has_number):
-        return [
-            text
-            for c, t, n in zip(columns, texts, rows, strict=True)
-            for text in (c if t and c is not None else [""] * n)
-        ]
-    return np.concatenate(
-        [
-            np.full(n, np.nan) if c is None or t else c.astype(np.float64)
-            for c, t, n in zip(columns, texts, rows, strict=True)
-        ]
-    )
-
-
-def _write_npy(path: Path, signals: np.ndarray) -> None:
-    with path.open("wb") as file:  # np.save hides the reason when the disk is full
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(signals))
-        file.write(memoryview(signals).cast("B"))
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:
