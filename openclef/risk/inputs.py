@@ -94,7 +94,7 @@ def read_inputs(given: Mapping[str, object]) -> dict[str, Array]:
 def _read(name: str, value: object) -> Array:
     quantity = QUANTITIES[name]
     if isinstance(value, np.ma.MaskedArray):
-        value = np.ma.filled(value.astype(object), None)
+        value = np.where(np.ma.getmaskarray(value), np.array(None), value.data.astype(object))
     # a list stays objects: numpy would turn ["male", NaN] into the words "male" and "nan"
     array = np.array(value, dtype=object) if isinstance(value, (list, tuple)) else np.asarray(value)
     if quantity.kind == "sex":
