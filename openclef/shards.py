@@ -130,7 +130,9 @@ def from_steps(raw: np.ndarray, scale: float) -> np.ndarray:
         signal /= np.float32(per_unit)
     else:
         signal *= np.float32(scale)
-    signal[raw == MISSING] = np.nan
+    missing = raw == MISSING
+    if missing.any():
+        signal[missing] = np.nan
     return signal
 
 

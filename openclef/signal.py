@@ -16,7 +16,6 @@ _PREFIX = re.compile(r"^(mdc_ecg_lead_|lead[\s_:-]*|e[ck]g[\s_:-]+)", re.IGNOREC
 _MISSING_SHARE = 0.5  # a lead with more missing samples than this is mostly missing
 _FLAT_SHARE = 0.5  # a lead that stands still for more than this share of its time is flat
 _FLAT_RUN_S = 0.2  # an ECG does not stand still for longer than this
-_CLIPPED_SHARE = 0.004  # share of samples at the extreme that makes a lead clipped
 _CLIPPED_RUN_S = 0.02  # length of a plateau at the extreme that cannot be a rounded peak
 _SPREAD_MV = (0.02, 20.0)  # plausible spread of an ECG in mV, median over leads
 
@@ -162,10 +161,11 @@ def quality_flags(signal: np.ndarray, fs: float, unit: str, leads: Sequence[str]
         leads: the leads' names; without them leads are called by their position.
 
     Returns:
-        Flags, in the order of the leads: ``mostly_missing:<lead>`` (more than half of the samples),
-        ``flat:<lead>`` (stands still for more than half of its time), ``clipped:<lead>`` (plateaus of 20 ms
-        or more at its highest or lowest value), and ``suspicious_unit`` (median spread over the leads that
-        are not flat, 0.5th to 99.5th percentile, below 0.02 mV or above 20 mV). Empty where nothing is wrong.
+        Flags, in the order of the leads, none where nothing is wrong: ``mostly_missing:<lead>`` (more than
+        half of the samples), ``flat:<lead>`` (stands still for more than half of its time),
+        ``clipped:<lead>`` (two plateaus of 20 ms or one of 0.2 s at its highest or lowest value),
+        ``suspicious_unit`` (median spread over the leads that are not flat, 0.5th to 99.5th percentile, below
+        0.02 mV or above 20 mV).
 
     Example:
         >>> beat = np.sin(np.arange(1000) / 20)
@@ -198,10 +198,11 @@ def quality_flags(signal: np.ndarray, fs: float, unit: str, leads: Sequence[str]
 
 
 def _is_clipped(known: np.ndarray, fs: float) -> bool:
-    plateau = max(3.0, _CLIPPED_RUN_S * fs)
+    plateau, long = max(3.0, _CLIPPED_RUN_S * fs), max(3.0, _FLAT_RUN_S * fs)
     for extreme in (known.max(), known.min()):
         runs = _run_lengths(known == extreme)
-        if runs[runs >= plateau].sum() > _CLIPPED_SHARE * len(known):
+        # one short plateau is a value that was held, as at the ends of many recordings
+        if (runs >= plateau).sum() > 1 or (runs >= long).any():
             return True
     return False
 

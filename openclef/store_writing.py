@@ -285,7 +285,7 @@ class StoreWriter:
         for number, window in enumerate(chosen.windows(header["seconds"])):
             if not np.isnan(window.signal).all():
                 windows.append((number, window))
-        noted = [flag for flag in str(values.pop("flags", "") or "").split(";") if flag]
+        noted = [flag for flag in as_text(values.pop("flags", "")).split(";") if flag]
         if len(windows) < number + 1:
             noted.append("windows_left_out")
         steps, rows = [], []
