@@ -1,7 +1,7 @@
 """Ways of judging frozen embeddings: one file per protocol, one line here to add one.
 
 A protocol is a function `(train, train_target, val, val_target, *, kind)` of features (records, dim) and
-targets (records, labels); what it returns has `.predict(features)`, giving (records, labels), and `.settings`.
+targets (records, labels). What it returns has `.settings` and `.predict(features)`, giving (records, labels).
 """
 
 from __future__ import annotations
