@@ -1,0 +1,18 @@
+"""Databases: one file a database, each turning its source folder into a plan for ``openclef.convert``.
+
+A new database is one file here and one line in ``DATABASES``.
+"""
+
+from __future__ import annotations
+
+from openclef.database import cinc2017, ptb_xl, table, wfdb_folder
+from openclef.database.plan import Database
+
+__all__ = ["DATABASES", "Database"]
+
+DATABASES: dict[str, Database] = {
+    "ptb_xl": ptb_xl.DATABASE,
+    "cinc2017": cinc2017.DATABASE,
+    "wfdb_folder": wfdb_folder.DATABASE,
+    "table": table.DATABASE,
+}
