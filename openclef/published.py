@@ -1,0 +1,157 @@
+"""Import of the published CLEF weights (Zenodo 17572734: clef_small, clef_medium, clef_large)."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from openclef.backbone import BACKBONES
+from openclef.backbone.resnext1d import SIZES
+from openclef.model import Encoder, check_tensors
+from openclef.preprocessing import Preprocessing
+
+PREFIX = "backbone."
+PREPROCESSING = Preprocessing(
+    fs=500.0, seconds=10.0, band=(0.67, 40.0), order=5, normalisation="zscore", filtering="scipy"
+)
+
+
+def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder:
+    """Load published CLEF weights, with the preprocessing that they were trained behind.
+
+    The size is inferred from the shapes. The published state dicts carry BatchNorm tensors that CLEF never
+    used: their names and shapes are checked, then they are dropped (they may also be absent altogether).
+    Tensors beside the encoder (a head, a loss), that is without the prefix `backbone.` where others have it,
+    are left out and listed in `.ignored`.
+
+    Args:
+        path_or_state_dict: A file (.ckpt, .pt, .pth or .safetensors), a state dict, or a dict that holds one
+            under "state_dict".
+
+    Returns:
+        Encoder in evaluation mode, on the CPU, named clef_small, clef_medium or clef_large.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Another kind of file, a pickle that needs more than tensors, or tensors that are missing,
+            unexpected, of another shape or not finite; the message names them.
+
+    Source:
+        Shu et al., CLEF, arXiv 2512.02180; weights: Zenodo 17572734.
+
+    Example:
+        >>> published = BACKBONES["resnext1d_small"](normalisation="batch").state_dict()
+        >>> encoder = load_official({"state_dict": {f"backbone.{name}": t for name, t in published.items()}})
+        >>> encoder.name, encoder.dim, encoder.preprocessing.filtering
+        ('clef_small', 256, 'scipy')
+    """
+    if isinstance(path_or_state_dict, (str, Path)):
+        path = Path(path_or_state_dict)
+        content, source = _read(path), str(path)
+    else:
+        content, source = path_or_state_dict, "the state dict"
+    tensors, ignored = _encoder_part(content, source)
+    size = _size(tensors, source)
+    with torch.device("meta"):
+        whole = BACKBONES[size](leads=1, normalisation="batch").state_dict()
+        backbone = BACKBONES[size](leads=1, normalisation="none")
+    used = backbone.state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in whole.items()}
+    # BatchNorm's parameters, and its running statistics, are unused: each set may be absent, but not in part.
+    statistics = [
+        name for name in whole if name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    ]
+    scales = [name for name in whole if name not in used and name not in statistics]
+    for unused in (scales, statistics):
+        if not any(name in tensors for name in unused):
+            expected = {name: shape for name, shape in expected.items() if name not in unused}
+    check_tensors(expected, tensors, f"{source} (as {size})")
+    weights = {name: tensors[name].detach().to("cpu", torch.float32, copy=True) for name in used}
+    backbone.load_state_dict(weights, assign=True)
+    encoder = Encoder(
+        backbone,
+        PREPROCESSING,
+        name=size.replace("resnext1d", "clef"),
+        backbone_name=size,
+        backbone_settings={"leads": 1, "normalisation": "none"},
+    )
+    encoder.ignored = ignored
+    return encoder.eval()
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; pass a file of published weights.")
+    damaged = f"{path} cannot be read as weights"
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{damaged} ({error}); download it again.") from error
+    if path.suffix not in (".ckpt", ".pt", ".pth"):
+        raise ValueError(
+            f"{path} ends in {path.suffix!r}; published weights end in .ckpt, .pt, .pth or .safetensors. "
+            "Pass such a file, or a state dict."
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} is refused: it is damaged, or a pickle that needs more than tensors and could run code "
+            f"({' '.join(str(error).split())[:400]}). Download it again; if you trust it, save its tensors "
+            'alone where it was made: torch.save({"state_dict": checkpoint["state_dict"]}, "weights.pt").'
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{damaged} ({error}); download it again.") from error
+
+
+def _encoder_part(content: Any, source: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The backbone's tensors without their prefix, and the names of those that belong to something else."""
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise ValueError(
+            f"{source} holds {type(content).__name__}, no state dict; pass one of tensors, or a dict "
+            "that holds one under 'state_dict'."
+        )
+    named = {str(name): tensor for name, tensor in content.items()}
+    inside = {name.removeprefix(PREFIX): t for name, t in named.items() if name.startswith(PREFIX)} or named
+    ignored = tuple(name for name in named if not name.startswith(PREFIX)) if inside is not named else ()
+    doubtful = [name for name in ignored if name.startswith(("first_conv.", "first_bn.", "stage_list."))]
+    if doubtful:
+        raise ValueError(
+            f"{source} holds encoder tensors with the prefix {PREFIX!r} and without it "
+            f"({', '.join(doubtful[:5])}); pass those of one encoder."
+        )
+    other = [name for name, tensor in inside.items() if not isinstance(tensor, Tensor)]
+    if other:
+        raise ValueError(
+            f"{source} holds entries that are no tensors ({', '.join(other[:5])}); "
+            "pass a state dict of tensors."
+        )
+    return inside, ignored
+
+
+def _size(tensors: Mapping[str, Tensor], source: str) -> str:
+    """The size most of whose tensors are there, by name and shape."""
+    fitting = {}
+    for name in SIZES:
+        with torch.device("meta"):
+            expected = BACKBONES[name](leads=1).state_dict()
+        fitting[name] = sum(
+            key in tensors and tensors[key].shape == tensor.shape for key, tensor in expected.items()
+        ) / len(expected)
+    best = max(fitting, key=lambda name: fitting[name])
+    if fitting[best] == 0:
+        raise ValueError(
+            f"{source} holds no tensor of a CLEF encoder (its first: {', '.join(list(tensors)[:3])}); "
+            f"names start with '{PREFIX}first_conv.' or '{PREFIX}stage_list.'. Pass published CLEF weights."
+        )
+    return best
