@@ -126,14 +126,69 @@ def make_view(
         >>> make_view(torch.zeros(2, 1, 5000), 500, Views(crop_s=8.0), generator).shape
         torch.Size([2, 1, 4000])
     """
-    if views.noise == "recorded" and bank is None:
-        raise ValueError(
-            "noise is 'recorded' and bank None; pass bank=load_noise_bank(views.noise_file, fs=fs)."
-        )
+    return disturb(cut(signal, fs, views, generator), fs, views, generator, bank)
+
+
+def cut(signal: torch.Tensor, fs: float, views: Views, generator: torch.Generator) -> torch.Tensor:
+    """Crop and shift: the part of a view that moves samples without changing them.
+
+    Args:
+        signal: (B, L, T); not modified. All leads of a record move together, so a mask of valid samples can be
+            one of them.
+        fs: Sampling rate in Hz.
+        views: The settings.
+        generator: Source of all random numbers.
+
+    Returns:
+        (B, L, T), or (B, L, crop_s * fs), of the signal's type and device.
+
+    Raises:
+        ValueError: The crop or shift is longer than the signal.
+
+    Example:
+        >>> import torch
+        >>> cut(torch.zeros(2, 2, 500), 100, Views(crop_s=3.0), torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 2, 300])
+    """
     if views.crop_s is not None:
         signal = random_crop(signal, round(views.crop_s * fs), generator)
     if views.shift_s > 0:
         signal = time_shift(signal, round(views.shift_s * fs), generator)
+    return signal
+
+
+def disturb(
+    signal: torch.Tensor,
+    fs: float,
+    views: Views,
+    generator: torch.Generator,
+    bank: Mapping[str, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Add noise, then mask: the part of a view that changes samples.
+
+    Args:
+        signal: (B, 1, T) filtered, in mV; not modified.
+        fs: Sampling rate in Hz.
+        views: The settings.
+        generator: Source of all random numbers.
+        bank: Recorded noise at this rate, from `load_noise_bank`; needed for noise "recorded".
+
+    Returns:
+        (B, 1, T) of the signal's type and device.
+
+    Raises:
+        ValueError: The bank is missing.
+
+    Example:
+        >>> import torch
+        >>> quiet = Views(noise="none", mask_probability=0.0)
+        >>> float(disturb(torch.ones(1, 1, 500), 100, quiet, torch.Generator()).mean())
+        1.0
+    """
+    if views.noise == "recorded" and bank is None:
+        raise ValueError(
+            "noise is 'recorded' and bank None; pass bank=load_noise_bank(views.noise_file, fs=fs)."
+        )
     if views.noise != "none":
         signal = add_noise(
             signal,

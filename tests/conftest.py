@@ -10,7 +10,11 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile(
-    "openclef", deadline=None, derandomize=True, max_examples=30, suppress_health_check=list(hypothesis.HealthCheck)
+    "openclef",
+    deadline=None,
+    derandomize=True,
+    max_examples=30,
+    suppress_health_check=list(hypothesis.HealthCheck),
 )
 hypothesis.settings.load_profile("openclef")
 
@@ -44,3 +48,38 @@ def _few_threads() -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(2)
     warnings.simplefilter("default")
+
+
+def make_small_store(
+    folder: Path, *, subjects: int = 96, leads: tuple[str, ...] = ("I", "II", "V5"), seed: int = 0
+):
+    """Write a store of synthetic beats at 100 Hz with age, sex and a task; the heart rate rises with age."""
+    import numpy as np
+
+    from openclef.record import Record
+    from openclef.store import StoreWriter, Task
+
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(1000) / 100
+    task = Task("small/old", "binary", ("old",), ("old",))
+    writer = StoreWriter(folder, name="small", scale=0.001, fs=100, leads=leads, seconds=10, tasks=[task])
+    records, columns = [], []
+    for number in range(subjects):
+        age = float(rng.integers(30, 85))
+        beat = 0.5 + age / 60
+        shape = np.exp(-(((time_s * beat) % 1 - 0.5) ** 2) / 0.004)
+        signal = np.stack([shape * scale for scale in np.linspace(1, 0.4, len(leads))])
+        signal = (signal + rng.normal(0, 0.05, signal.shape)).astype(np.float32)
+        split = ("train", "train", "val", "test")[number % 4]
+        records.append(Record(signal, 100.0, leads, f"r{number:03d}", subject_id=f"s{number:03d}"))
+        sex = "female" if number % 3 else "male"
+        columns.append({"split": split, "age_years": age, "sex": sex, "old": float(age > 60)})
+    writer.write_part(0, records, columns)
+    return writer.finish()
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory):
+    """A store of 96 synthetic subjects at 100 Hz with age_sex risk; read it, do not change it."""
+    store = make_small_store(tmp_path_factory.mktemp("stores") / "small")
+    return store.add_risk("age_sex")

@@ -1,0 +1,192 @@
+"""Run folders: what a run leaves behind, how it is resumed and loaded.
+
+A run folder holds
+
+    config.json                  what was run, on which stores, with which versions
+    checkpoint.pt                the newest training state, replaced atomically
+    metrics.csv                  one row an epoch
+    pretraining_subjects.json    hashes of the subjects that the encoder was trained on
+    model/                       config.json and model.safetensors of the encoder
+    run.json                     written last: hashes of the files above; a run without it is unfinished
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from openclef.model import Encoder, load_encoder, save_encoder
+from openclef.store import write_atomically
+
+__all__ = ["finish_run", "is_finished", "load", "read_checkpoint", "start_run", "write_checkpoint"]
+
+FORMAT_VERSION = 1
+
+
+def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    """Create a run folder, or accept the one of an interrupted run with the same configuration.
+
+    Args:
+        folder: the run folder.
+        config: everything that decides the result; compared as JSON.
+        overwrite: start anew where a run with another configuration, or a finished one, stands.
+
+    Raises:
+        FileExistsError: the folder holds something else, another configuration, or a finished run.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "run"
+        >>> start_run(folder, {"epochs": 1})
+        >>> json.loads((folder / "config.json").read_text())["epochs"]
+        1
+    """
+    config_file = folder / "config.json"
+    text = json.dumps(config, indent=1, sort_keys=True)
+    if folder.exists() and any(folder.iterdir()):
+        if not config_file.exists():
+            raise FileExistsError(
+                f"{folder} is not empty and holds no run; pass another folder, or empty it yourself."
+            )
+        before = config_file.read_text()
+        if overwrite:
+            for name in ("run.json", "checkpoint.pt", "metrics.csv", "pretraining_subjects.json"):
+                (folder / name).unlink(missing_ok=True)
+        elif is_finished(folder):
+            raise FileExistsError(
+                f"{folder} holds a finished run; load it with openclef.load, or pass another folder or overwrite=True."
+            )
+        elif json.loads(before) != json.loads(text):
+            raise FileExistsError(
+                f"{folder} holds an unfinished run with other settings ({_difference(json.loads(before), json.loads(text))}); "
+                "resume it with the same settings, or pass another folder or overwrite=True."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(config_file, lambda path: path.write_text(text))
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    names = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    return ", ".join(f"{key}: {before.get(key)!r} there, {now.get(key)!r} given" for key in names[:4])[:500]
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run folder holds a finished run.
+
+    Example:
+        >>> is_finished(Path("no/such/run"))
+        False
+    """
+    return (folder / "run.json").exists()
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
+    """Replace the training state of a run atomically: a crash leaves the one before or this one.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_checkpoint(folder, {"epoch": 3})
+        >>> read_checkpoint(folder)
+        {'epoch': 3}
+    """
+    write_atomically(folder / "checkpoint.pt", lambda path: torch.save(dict(state), path))
+
+
+def read_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Return the training state of a run, on the CPU, or None where there is none yet.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}); delete it to start the run anew from its configuration."
+        ) from error
+
+
+def finish_run(folder: Path, encoder: Encoder, subjects: Iterable[str]) -> None:
+    """Save the encoder and its pretraining subjects, then mark the run as finished.
+
+    Args:
+        folder: a run folder.
+        encoder: what the run made.
+        subjects: hashes of the subjects that it was trained on (`Store.subjects`).
+    """
+    save_encoder(encoder, folder / "model")
+    text = json.dumps(sorted(set(subjects)))
+    write_atomically(folder / "pretraining_subjects.json", lambda path: path.write_text(text))
+    hashes = {name: _sha256(folder / name) for name in _HASHED}
+    closing = json.dumps(
+        {"format": "openclef-run", "format_version": FORMAT_VERSION, "sha256": hashes}, indent=1
+    )
+    write_atomically(folder / "run.json", lambda path: path.write_text(closing))
+
+
+_HASHED = ("config.json", "pretraining_subjects.json", "model/config.json", "model/model.safetensors")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load(path: str | Path) -> Encoder:
+    """Load the encoder of a run folder or of a model folder.
+
+    Args:
+        path: a run folder (`openclef.pretrain`), or a folder with config.json and model.safetensors.
+
+    Returns:
+        Encoder in evaluation mode, with `.dim`, `.preprocessing`, and `.pretraining_subjects` (None where unknown).
+
+    Raises:
+        FileNotFoundError: nothing there, or the run is unfinished.
+        ValueError: a file does not match its hash, or weights do not match the architecture.
+
+    Example:
+        >>> load("runs/none")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: runs/none does not exist; pass a run folder (openclef.pretrain) or a model folder.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{folder} does not exist; pass a run folder (openclef.pretrain) or a model folder."
+        )
+    if folder.is_file():
+        raise ValueError(
+            f"{folder} is a file; pass the folder of a run, or use openclef.load_official for published weights."
+        )
+    if (folder / "model.safetensors").exists():
+        return load_encoder(folder)
+    if not is_finished(folder):
+        raise FileNotFoundError(
+            f"{folder} holds no finished run (no run.json); run openclef pretrain with the same settings to resume it."
+        )
+    closing = json.loads((folder / "run.json").read_text())
+    if closing.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{folder} has run format {closing.get('format_version')!r}; this openclef reads {FORMAT_VERSION}; "
+            "load it with the version that wrote it."
+        )
+    for name, expected in closing["sha256"].items():
+        file = folder / name
+        if not file.exists():
+            raise FileNotFoundError(f"{file} is missing from the run; restore the folder as it was written.")
+        if _sha256(file) != expected:
+            raise ValueError(f"{file} has changed since the run ended (its hash differs); restore it.")
+    encoder = load_encoder(folder / "model")
+    encoder.pretraining_subjects = frozenset(json.loads((folder / "pretraining_subjects.json").read_text()))
+    return encoder

@@ -1,0 +1,309 @@
+"""What each command of the command line does: call one public function and print what it returns.
+
+The signatures are the commands' options and the docstrings their help, so nothing heavy is imported up here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["check", "convert", "demo", "embed", "evaluate", "list_things", "risk", "score", "simulate"]
+
+
+def demo(out: str = "runs/demo", *, patients: int = 1500, epochs: int = 12, seed: int = 0) -> int:
+    """Run the main job offline: simulate patients, pretrain with and without guidance, judge on held-out patients.
+
+    Args:
+        out: folder for the store, the runs and the results.
+        patients: simulated patients.
+        epochs: passes over the training patients, for each of the two methods.
+        seed: of everything.
+    """
+    from openclef.demonstration import run_demo
+
+    run_demo(Path(out), patients=patients, epochs=epochs, seed=seed)
+    return 0
+
+
+def list_things(
+    kind: Literal["databases", "risks", "backbones", "methods", "protocols", "formats"] = "databases",
+    *,
+    json: bool = False,
+) -> int:
+    """List what can be named elsewhere on the command line.
+
+    Args:
+        kind: databases, risks, backbones, methods, protocols or formats.
+        json: print JSON instead of lines.
+    """
+    rows = _rows(kind)
+    if json:
+        _print_json(rows)
+        return 0
+    for row in rows:
+        name, *rest = row.values()
+        print(f"{name}: {'; '.join(str(value) for value in rest if value)}" if rest else name)
+    return 0
+
+
+def _rows(kind: str) -> list[dict[str, Any]]:
+    if kind == "databases":
+        from openclef.database import DATABASES
+
+        return [
+            {
+                "name": n,
+                "title": d.title,
+                "access": d.access,
+                "size": d.size,
+                "licence": d.licence,
+                "url": d.url,
+            }
+            for n, d in DATABASES.items()
+        ]
+    if kind == "risks":
+        from openclef.risk import SCORES
+
+        return [
+            {
+                "name": n,
+                "title": s.title,
+                "inputs": ", ".join(s.inputs),
+                "unit": s.unit,
+                "validity": s.validity,
+            }
+            for n, s in SCORES.items()
+        ]
+    if kind == "backbones":
+        from openclef.backbone import BACKBONES as TABLE
+    elif kind == "methods":
+        from openclef.method import METHODS as TABLE  # type: ignore[assignment]
+    elif kind == "protocols":
+        from openclef.protocol import PROTOCOLS as TABLE  # type: ignore[assignment]
+    else:
+        from openclef.formats import FORMATS as TABLE  # type: ignore[assignment]
+    return [
+        {"name": name, "what": (getattr(value, "__doc__", "") or "").strip().split("\n")[0]}
+        for name, value in TABLE.items()
+    ]
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, default=str))
+
+
+def score(arguments: list[str]) -> int:
+    """Compute one patient's score, in its validated range only, and print it as JSON.
+
+    Args:
+        arguments: the score's name and its inputs, for example ["score2", "--age_years", "50", "--sex", "male"].
+
+    Example:
+        >>> score(["age", "--age_years", "50"])
+        {
+         "score": "age",
+        ...
+    """
+    import jsonargparse
+
+    from openclef.risk import SCORES, patient_arguments, score_patient
+
+    if not arguments or arguments[0].startswith("-"):
+        print(f"usage: openclef score NAME [inputs]\n\nNAME is one of {', '.join(SCORES)};")
+        print("openclef score NAME --help shows its inputs. An input that is left out counts as unknown.")
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    name, *rest = arguments
+    if name not in SCORES:
+        raise ValueError(f"score {name!r} is unknown; pass one of {', '.join(SCORES)}.")
+    parser = jsonargparse.ArgumentParser(prog=f"openclef score {name}", description=SCORES[name].title)
+    parser.add_argument("--config", action="config", help="YAML file with any of the inputs below")
+    for argument, (kind, line) in patient_arguments(name).items():
+        default = {"default": "low"} if argument == "region" else {"default": None}
+        parser.add_argument(f"--{argument}", type=kind, help=line, **default)
+    inputs = parser.parse_args(rest).as_dict()
+    inputs.pop("config", None)
+    _print_json(score_patient(name, **inputs))
+    return 0
+
+
+def simulate(
+    dst: str, *, patients: int = 2000, seed: int = 0, workers: int | None = None, overwrite: bool = False
+) -> int:
+    """Write a store of simulated patients with metadata, 12-lead ECGs and known labels.
+
+    Args:
+        dst: folder of the store.
+        patients: how many.
+        seed: the same seed gives the same bytes.
+        workers: processes; the number of cores by default.
+        overwrite: replace a store that stands there.
+    """
+    from openclef.simulator.cohort import simulate as run
+
+    print(run(dst, patients=patients, seed=seed, workers=workers, overwrite=overwrite))
+    return 0
+
+
+def convert(
+    database: str,
+    src: str,
+    dst: str,
+    *,
+    options: dict[str, Any] | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    max_skipped_share: float = 0.05,
+) -> int:
+    """Write a store from a database in its official layout, or from your own files.
+
+    Args:
+        database: one of `openclef list databases`.
+        src: folder as downloaded.
+        dst: folder of the store.
+        options: the database's own options, for example --options '{"fs": 500}'; docs/databases.md has them.
+        workers: processes; the number of cores by default.
+        overwrite: replace a store, or a conversion with other options, that stands there.
+        max_skipped_share: fail above this share of unreadable records; below it they are listed in skipped.csv.
+    """
+    from openclef.database.conversion import convert as run
+
+    store = run(
+        database,
+        src,
+        dst,
+        workers=workers,
+        overwrite=overwrite,
+        max_skipped_share=max_skipped_share,
+        **(options or {}),
+    )
+    print(store)
+    return 0
+
+
+def risk(
+    store: str,
+    name: str = "score2",
+    *,
+    label: str | None = None,
+    region: Literal["low", "moderate", "high", "very_high"] | None = None,
+    figure: str | None = None,
+) -> int:
+    """Add a risk score to a store and print its distribution by completeness.
+
+    Args:
+        store: folder of a store.
+        name: one of `openclef list risks`.
+        label: name to keep it under; the score's own by default.
+        region: SCORE2 risk region, for scores that have one; low by default.
+        figure: HTML file for the distribution as a figure (needs the extra "report").
+    """
+    from openclef.store import open_store
+
+    opened = open_store(store)
+    settings = {"region": region} if region is not None else {}
+    opened.add_risk(name, label=label, **settings)
+    from openclef.reporting.risk import print_risk, write_risk_figure
+
+    print_risk(opened, label or name)
+    if figure is not None:
+        write_risk_figure(opened, label or name, figure)
+        print(f"figure: {figure}")
+    return 0
+
+
+def check(store: str, *, linkage: bool = False, seed: int = 0) -> int:
+    """Verify a store: name every broken invariant; exit status 1 if there is one.
+
+    Args:
+        store: folder of a store.
+        linkage: test as well whether the metadata belong to the ECGs that they stand beside.
+        seed: of the linkage test's permutations.
+    """
+    from openclef.checking import check as run
+
+    report = run(store, linkage=linkage, seed=seed)
+    print(report)
+    return 0 if report.ok else 1
+
+
+def embed(
+    model: str,
+    sources: str,
+    out: str,
+    *,
+    lead: str = "I",
+    fs: float | None = None,
+    unit: str = "mV",
+    batch_size: int = 256,
+) -> int:
+    """Embed a store or a file with an encoder, one row a window, and write parquet.
+
+    Args:
+        model: a run folder or a model folder.
+        sources: a store, or a file in a format of `openclef list formats`.
+        out: parquet file to write.
+        lead: lead by name.
+        fs: sampling rate in Hz, for files that do not state it.
+        unit: unit, for files that do not state it.
+        batch_size: windows at a time.
+    """
+    from openclef.checkpoint import load
+    from openclef.embedding import embed as run
+    from openclef.store import open_store, write_atomically
+
+    given: Any = open_store(sources) if (Path(sources) / "dataset.json").exists() else sources
+    frame = run(load(model), given, fs=fs, lead=lead, unit=unit, batch_size=batch_size)
+    write_atomically(Path(out), lambda path: frame.to_parquet(path))
+    print(f"{out}: {len(frame):,} windows, {len(frame['embedding'].iloc[0])} dimensions")
+    return 0
+
+
+def evaluate(
+    model: str | list[str],
+    stores: str | list[str],
+    task: str,
+    *,
+    protocol: str = "probe",
+    lead: str = "I",
+    split: Literal["val", "test"] = "test",
+    label_share: float = 1.0,
+    baselines: bool = True,
+    out: str | None = None,
+    draws: int = 1000,
+) -> int:
+    """Judge an encoder on a task, beside random encoders and age and sex, with 95 % intervals.
+
+    Args:
+        model: run folder, or several (seeds of one method).
+        stores: store, or several that declare the task.
+        task: for example ptb_xl/superdiagnostic.
+        protocol: one of `openclef list protocols`.
+        lead: lead by name.
+        split: where to judge; validation chooses, test is looked at once.
+        label_share: share of training subjects whose labels are used.
+        baselines: put random encoders and age and sex beside the model.
+        out: folder for metrics.json and predictions.parquet.
+        draws: bootstrap draws over subjects and seeds.
+    """
+    from openclef.protocol.evaluation import evaluate as run
+
+    opened = [stores] if isinstance(stores, str) else stores
+    result = run(
+        model,
+        opened,
+        task,
+        protocol=protocol,
+        lead=lead,
+        split=split,
+        label_share=label_share,
+        baselines=("random_encoder", "age_sex") if baselines else (),
+        draws=draws,
+    )
+    with_all = result.metrics
+    print(with_all.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    if out is not None:
+        result.save(out)
+        print(f"saved in {out}")
+    return 0

@@ -1,0 +1,410 @@
+"""Pretraining: stores in, a run folder with an encoder out."""
+
+# Torch is imported inside the functions: the help of `openclef pretrain` reads the signature below and must be quick.
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+import openclef
+from openclef.augment import Views
+from openclef.guidance import Guidance
+from openclef.optimisation import Optimisation
+from openclef.preprocessing import Preprocessing
+from openclef.store import Store, open_store
+
+if TYPE_CHECKING:
+    from openclef.data import Pool
+    from openclef.model import Encoder
+
+__all__ = ["Run", "pretrain"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished pretraining run.
+
+    Attributes:
+        path: its folder.
+        history: one row an epoch: losses, spread of the embeddings, pair weights, learning rate, records/s.
+        warnings: what the collapse watch said.
+
+    Example:
+        >>> Run(Path("runs/x"), [], []).path.name
+        'x'
+    """
+
+    path: Path
+    history: list[dict[str, float]]
+    warnings: list[str]
+
+    @property
+    def model(self) -> Encoder:
+        """The encoder, loaded from the folder."""
+        from openclef.checkpoint import load
+
+        return load(self.path)
+
+
+def pretrain(
+    stores: Sequence[str | Path | Store],
+    out: str | Path,
+    *,
+    method: str = "clef",
+    backbone: str = "resnext1d_small",
+    normalisation: Literal["none", "batch"] = "none",
+    risk: str | None = "score2",
+    recipe: Literal["paper", "official"] = "paper",
+    split: str = "train",
+    lead: str = "random",
+    epochs: int = 100,
+    batch_size: int = 64,
+    seed: int = 0,
+    temperature: float = 0.07,
+    projector_dim: int = 0,
+    weighted: bool = True,
+    aligned: bool = True,
+    alignment_weight: float = 1.0,
+    use_completeness: bool = True,
+    guidance: Guidance = Guidance(),  # noqa: B008 - a frozen dataclass of settings
+    views: Views = Views(),  # noqa: B008
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008
+    optimisation: Optimisation = Optimisation(),  # noqa: B008
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    save_seconds: float = 300.0,
+    tensorboard: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Pretrain an encoder on single leads of the stores' windows, guided by their clinical risk.
+
+    The same call on the folder of an interrupted run resumes it, bit for bit on a CPU.
+
+    Args:
+        stores: folders made by `openclef convert`, or Store objects; they are pooled.
+        out: run folder; see `openclef.checkpoint` for what it holds.
+        method: "clef" or "simclr".
+        backbone: resnext1d_small, resnext1d_medium or resnext1d_large.
+        normalisation: "none" as in the released code, or "batch".
+        risk: name of the score that guides, added before by `openclef risk`; ignored by methods without guidance.
+            A store that has none of the score's inputs takes part with unknown risk: its pairs are neutral.
+        recipe: "paper" or "official", see `openclef.loss.clef_loss`.
+        split: rows to train on; "val" rows, where there are any, give the validation loss.
+        lead: "random", or one lead by name.
+        epochs: passes over the pool.
+        batch_size: records a step, over all processes; every other record of the batch is a negative, so
+            gradient accumulation would not be the same thing.
+        seed: of initial weights, order, leads and augmentation.
+        temperature: of the cosine similarities.
+        projector_dim: size of a projector after the features; 0 for none, as in the released code.
+        weighted: weight negatives by risk difference (L_w).
+        aligned: align similarity with risk (L_d).
+        alignment_weight: factor of L_d.
+        use_completeness: discount pairs by missing metadata.
+        guidance: how risk becomes pair weights.
+        views: leads, noise, masking, shift and crop.
+        preprocessing: rate (Hz), length (s), band (Hz) and normalisation; travels with the encoder.
+        optimisation: optimiser and schedule.
+        precision: "32-true" or "bf16-mixed".
+        accelerator: "cpu", "cuda" or "auto".
+        devices: devices of this host; "auto" takes what torchrun or SLURM started, else one.
+        save_seconds: a checkpoint is also written within an epoch after so many seconds.
+        tensorboard: write TensorBoard events as well as metrics.csv.
+        overwrite: start anew in a folder that holds another run.
+        quiet: print nothing.
+
+    Returns:
+        Run with its folder, history and model.
+
+    Raises:
+        ValueError: settings or stores that cannot be trained on; the message says what to do.
+        FileExistsError: the folder holds another run.
+
+    Source:
+        arXiv 2512.02180; the defaults are its released code's, with the loss of the paper.
+
+    Example:
+        >>> pretrain([], "runs/x")
+        Traceback (most recent call last):
+        ...
+        ValueError: no store was given; pass at least one, for example ["stores/ptb_xl"].
+    """
+    if not stores:
+        raise ValueError('no store was given; pass at least one, for example ["stores/ptb_xl"].')
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; pass at least 1.")
+    opened = [store if isinstance(store, Store) else open_store(store) for store in stores]
+    views = replace(views, lead=lead)
+    for store in opened:
+        preprocessing.check(store.fs, store.unit)
+        if store.unit != "mV" and views.noise != "none" and views.noise_snr_db is None:
+            raise ValueError(
+                f"{store.path} is in unit {store.unit!r}, where noise of {views.noise_level_mv} mV means nothing; "
+                "pass views.noise_snr_db (for example 10), or views.noise=none."
+            )
+    import torch
+    from rich.console import Console
+
+    from openclef.backbone import BACKBONES
+    from openclef.checkpoint import finish_run, start_run
+    from openclef.data import RESIDENT_BYTES, Batches
+    from openclef.method import METHODS
+    from openclef.method.collapse import likely_causes
+    from openclef.model import Encoder
+    from openclef.training import fit, make_fabric
+
+    _known(method, METHODS, "method")
+    _known(backbone, BACKBONES, "backbone")
+    guided = method != "simclr"
+    folder = Path(out)
+    console = None if quiet else Console()
+    config = _configuration(locals(), opened)
+    fabric = make_fabric(precision, devices, accelerator)
+    if fabric.is_global_zero:
+        start_run(folder, config, overwrite=overwrite)
+    fabric.barrier()
+
+    unguided = _without_inputs(opened, risk) if guided and risk else []
+    pool = _pool(opened, split, risk if guided else None, lead, unguided)
+    held_out = _validation_pool(
+        opened, risk if guided else None, lead, unguided, batch_size, fabric.world_size
+    )
+    if held_out is not None and set(held_out.subject_hash) & set(pool.subject_hash):
+        both = len(set(held_out.subject_hash) & set(pool.subject_hash))
+        raise ValueError(
+            f"{both} subjects have records in both {split!r} and 'val'; split by subject and convert again."
+        )
+    for each in (pool, held_out):
+        if each is not None and each.nbytes <= RESIDENT_BYTES:
+            each.to(fabric.device)
+    common = {
+        "preprocessing": preprocessing,
+        "views": views,
+        "rank": fabric.global_rank,
+        "world_size": fabric.world_size,
+        "device": fabric.device,
+    }
+    batches = Batches(pool, batch_size=batch_size, seed=seed, **common)
+
+    torch.manual_seed(seed)
+    net = BACKBONES[backbone](leads=1, normalisation=normalisation)
+    settings: dict[str, Any] = {"projector_dim": projector_dim, "temperature": temperature}
+    if guided:
+        settings |= {
+            "guidance": None if guidance == Guidance() else guidance,
+            "recipe": recipe,
+            "weighted": weighted,
+            "aligned": aligned,
+            "alignment_weight": alignment_weight,
+            "use_completeness": use_completeness,
+        }
+    module = METHODS[method](net, **settings)
+    module.gather = _gatherer(fabric)
+    if console is not None and fabric.is_global_zero:
+        _announce(console, opened, pool, held_out, method, risk if guided else None, unguided, folder)
+
+    facts = _pool_facts(pool, batch_size)
+    watched = None if guided else ("effective_rank", "effective_rank_share", "mean_cosine", "negatives")
+    said: list[str] = []
+
+    def after_epoch(row: dict[str, float]) -> None:
+        values = {**row, **facts}
+        for sentence in likely_causes(values if watched is None else {n: values[n] for n in watched}):
+            kind = sentence.split(":")[0]
+            if kind not in said:
+                said.append(kind)
+                warnings.warn(f"epoch {row['epoch']:.0f}: {sentence}", stacklevel=2)
+        if console is not None and (not console.is_terminal or row["epoch"] == epochs):
+            console.print(_epoch_line(row, epochs))
+            sys.stdout.flush()
+
+    history = fit(
+        fabric,
+        module,
+        batches,
+        folder=folder,
+        epochs=epochs,
+        optimisation=optimisation,
+        summarise=_means,
+        validate=_validator(held_out, pool, batch_size, common),
+        after_epoch=after_epoch,
+        save_seconds=save_seconds,
+        console=console,
+        tensorboard=tensorboard,
+    )
+    if fabric.is_global_zero:
+        encoder = Encoder(
+            module.backbone.cpu(),
+            preprocessing,
+            name=folder.name,
+            backbone_name=backbone,
+            backbone_settings={"leads": 1, "normalisation": normalisation},
+        )
+        finish_run(folder, encoder, pool.subject_hash)
+    fabric.barrier()
+    return Run(folder, history, said)
+
+
+def _known(name: str, table: Mapping[str, Any], what: str) -> None:
+    if name not in table:
+        raise ValueError(f"{what} {name!r} is unknown; pass one of {', '.join(table)}.")
+
+
+_NOT_IN_CONFIG = (
+    "stores",
+    "out",
+    "accelerator",
+    "devices",
+    "save_seconds",
+    "tensorboard",
+    "overwrite",
+    "quiet",
+)
+
+
+def _configuration(given: dict[str, Any], stores: list[Store]) -> dict[str, Any]:
+    """Return everything that decides the result, as plain JSON types."""
+    import inspect
+    import json
+
+    names = [n for n in inspect.signature(pretrain).parameters if n not in _NOT_IN_CONFIG]
+    values = {n: asdict(given[n]) if hasattr(given[n], "__dataclass_fields__") else given[n] for n in names}
+    values["stores"] = [
+        {"name": s.name, "path": str(s.path), "records_sha256": s.info["records_sha256"], "windows": len(s)}
+        for s in stores
+    ]
+    values["openclef_version"] = openclef.__version__
+    return json.loads(json.dumps(values))
+
+
+def _without_inputs(stores: list[Store], risk: str) -> list[str]:
+    """Return the folder names of stores that lack the risk and every input to compute it from."""
+    from openclef.risk import SCORES
+
+    return [
+        store.path.name
+        for store in stores
+        if risk not in store.risks
+        and risk in SCORES
+        and not any(
+            name in store.records.columns
+            and (store.records[name].notna() & (store.records[name] != "")).any()
+            for name in SCORES[risk].inputs
+        )
+    ]
+
+
+def _pool(stores: list[Store], split: str, risk: str | None, lead: str, unguided: list[str]) -> Pool:
+    from openclef.data import Pool
+
+    pool = Pool(stores, split=split, risk=risk, lead=lead, unguided=unguided)
+    if risk is not None and not np.isfinite(pool.risk).any():
+        raise ValueError(
+            f"no window of split {split!r} has a known {risk!r}; check its inputs with `openclef risk`, "
+            "or pass method=simclr to pretrain without guidance."
+        )
+    return pool
+
+
+def _validation_pool(
+    stores: list[Store], risk: str | None, lead: str, unguided: list[str], batch_size: int, world_size: int
+) -> Pool | None:
+    from openclef.data import Pool
+
+    rows = sum(int((store.records["split"] == "val").sum()) for store in stores)
+    if rows < max(batch_size, 2 * world_size):
+        return None
+    return Pool(stores, split="val", risk=risk, lead=lead, unguided=unguided)
+
+
+def _gatherer(fabric: Any) -> Any:
+    """Return a function that joins a tensor over all processes, passing gradients back to where they came from."""
+    if fabric.world_size == 1:
+        return lambda tensor: tensor
+    return lambda tensor: fabric.all_gather(tensor, sync_grads=tensor.requires_grad).flatten(0, 1)
+
+
+def _means(seen: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the mean of each named scalar over an epoch; NaN (no pair to speak of) does not count."""
+    import torch
+
+    return {name: float(torch.stack([each[name] for each in seen]).float().nanmean()) for name in seen[0]}
+
+
+def _validator(held_out: Pool | None, pool: Pool, batch_size: int, common: dict[str, Any]) -> Any:
+    """Return what is measured after an epoch: losses on held-out subjects, spread on theirs or, without any, on some of the pool."""
+    import torch
+
+    from openclef.data import Batches
+    from openclef.method.collapse import spread
+
+    batches = Batches(held_out or pool, batch_size=batch_size, seed=0, shuffle=False, **common)
+    watched = max(1, 512 // batch_size)  # batches whose embeddings are looked at: enough to see a collapse
+
+    def validate(module: Any) -> dict[str, float]:
+        losses, first, second = [], [], []
+        with torch.no_grad():
+            for number, batch in enumerate(batches.epoch(0)):
+                if held_out is None and number == watched:
+                    break
+                step = module(batch)
+                losses.append({"loss": step.loss, **step.terms})
+                if number < watched:
+                    first.append(step.first)
+                    second.append(step.second)
+        values = spread(torch.cat(first), torch.cat(second))
+        if held_out is not None:
+            values |= {f"val_{name}": value for name, value in _means(losses).items()}
+        return values
+
+    return validate
+
+
+def _pool_facts(pool: Pool, batch_size: int) -> dict[str, float]:
+    """Return what the collapse watch wants to know of the pool."""
+    known = pool.risk[np.isfinite(pool.risk)]
+    low, middle, high = np.percentile(known, [5, 50, 95]) if len(known) else (0.0, 1.0, 0.0)
+    return {
+        "negatives": 2.0 * (batch_size - 1),
+        "completeness_mean": float(pool.completeness.mean()),
+        "risk_spread": float((high - low) / max(abs(middle), 1e-12)),
+    }
+
+
+def _announce(
+    console: Any,
+    stores: list[Store],
+    pool: Pool,
+    held_out: Pool | None,
+    method: str,
+    risk: str | None,
+    unguided: list[str],
+    folder: Path,
+) -> None:
+    known = float(np.isfinite(pool.risk).mean())
+    console.print(
+        f"Pretraining {method} on {len(pool):,} windows of {len(np.unique(pool.subject)):,} subjects "
+        f"from {', '.join(store.path.name for store in stores)}; run folder {folder}"
+    )
+    if risk:
+        console.print(f"Guided by {risk}: known for {known:.0%} of the windows")
+    if unguided:
+        console.print(f"Without any input of {risk}, so with neutral pairs: {', '.join(unguided)}")
+    if held_out is None:
+        console.print("No validation loss: the stores have fewer 'val' windows than one batch")
+
+
+def _epoch_line(row: dict[str, float], epochs: int) -> str:
+    parts = [f"epoch {row['epoch']:.0f}/{epochs}", f"loss {row['loss']:.4f}"]
+    if "val_loss" in row:
+        parts += [f"val {row['val_loss']:.4f}", f"effective rank {row['effective_rank']:.1f}"]
+    parts.append(f"{row['records_per_second']:,.0f} records/s")
+    return "  ".join(parts)
