@@ -1,0 +1,254 @@
+"""Judging models on a task: embed, fit on train, choose on val, score test, with intervals and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from openclef.protocol import PROTOCOLS
+from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex, random_encoder
+from openclef.protocol.cohort import Cohort, check_unseen, gather_records
+from openclef.protocol.probe import draw_subjects
+from openclef.protocol.result import Result, compare, load_result
+from openclef.protocol.scoring import MIN_POSITIVES, metrics_of
+
+if TYPE_CHECKING:
+    from openclef.preprocessing import Preprocessing
+
+__all__ = ["Result", "compare", "evaluate", "load_result"]
+
+BASELINES = ("random_encoder", "age_sex")
+SPLITS = ("test", "val")
+WITH_AGE_SEX = " + age_sex"
+
+
+class _Method(NamedTuple):
+    """One way to make features: a name and an encoder a seed; without encoders, age and sex alone."""
+
+    name: str
+    encoders: list[Any]
+
+
+def evaluate(
+    model: Any,
+    stores: Any,
+    task: str,
+    *,
+    protocol: str = "probe",
+    lead: str = "I",
+    name: str | None = None,
+    seeds: Sequence[int] = RANDOM_SEEDS,
+    append_age_sex: bool = True,
+    label_share: float = 1.0,
+    split: str = "test",
+    by: str | None = None,
+    draws: int = 1000,
+    backbone: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    baselines: Sequence[str] = (),
+    batch_size: int = 256,
+    min_positives: int = MIN_POSITIVES,
+    seed: int = 0,
+) -> Result:
+    """Judge a frozen encoder on a task, on subjects that neither it nor the protocol has trained on.
+
+    The embedding of a record is the mean over its windows. The protocol is fitted on the train split, its
+    settings are chosen on the val split, and the judged split is scored once. Every encoder stands alone and,
+    where any training subject has an age or a sex, with age and sex appended (name "<model> + age_sex").
+
+    Args:
+        model: An `Encoder` or a bare backbone, the folder of a run, a list of these (seeds of one method), or
+            the name of a baseline, "random_encoder" or "age_sex".
+        stores: A `Store`, its folder, or a list of them; records of several stores are pooled, each
+            preprocessed at its own rate.
+        task: Name of a task that every store declares, for example "ptb_xl/superdiagnostic".
+        protocol: A key of `openclef.protocol.PROTOCOLS`.
+        lead: Lead by name.
+        name: Name of the model in the tables; None = the encoder's own.
+        seeds: Seeds of random encoders.
+        append_age_sex: Judge each encoder with age and sex appended as well.
+        label_share: Share of the training subjects whose labels are used; seed i of a model draws its own.
+        split: "test", or "val" to look at validation without touching test.
+        by: Give metrics by part as well: "store", "sex" or "age_band".
+        draws: Bootstrap draws over subjects and seeds.
+        backbone: Architecture of random encoders; None = the model's, or "resnext1d_small".
+        preprocessing: Preprocessing of random encoders; None = the model's, or the default.
+        baselines: Baselines to judge beside the model, of "random_encoder" and "age_sex".
+        batch_size: Windows embedded at a time.
+        min_positives: Fewest positives and negatives of a label that enters the macro mean.
+        seed: Seed of label budgets and draws.
+
+    Returns:
+        A `Result`: `.metrics` and `.predictions`.
+
+    Raises:
+        ValueError: If an option is unknown, a subject has records in two splits, a judged subject was in the
+            encoder's pretraining, or a split has no records.
+
+    Source:
+        Two-level bootstrap, tuned linear probes and random encoders: arXiv 2602.17531 and 2509.25095.
+
+    Example:
+        >>> evaluate("random_encoder", [], "ptb_xl/rhythm")
+        Traceback (most recent call last):
+        ...
+        ValueError: No store is given; pass a store or a list of stores.
+    """
+    _check_options(protocol, split, baselines)
+    cohort = gather_records(stores, task, lead=lead)
+    _check_parts(cohort, split)
+    judged = _method(model, name, seeds, backbone, preprocessing)
+    methods = [judged]
+    example = judged.encoders[0] if judged.encoders else None
+    for baseline in baselines:
+        if baseline != judged.name:
+            methods.append(_method(baseline, None, seeds, backbone, preprocessing, example))
+    with_age_sex = has_age_sex(cohort.records, cohort.mask("train"))
+    if not judged.encoders and not with_age_sex:
+        raise ValueError(
+            "No training record has an age or a sex; 'age_sex' needs stores with age_years or sex."
+        )
+    for encoder in judged.encoders:
+        check_unseen(encoder, cohort.records[cohort.mask(split)], split)
+    tables, settings = [], []
+    for method in methods:
+        if not method.encoders and not with_age_sex:
+            continue  # A baseline that these stores cannot have, asked for beside a model.
+        append = append_age_sex and with_age_sex
+        for each, chosen in _judge(method, cohort, protocol, split, append, label_share, batch_size, seed):
+            tables.append(each)
+            settings.append(chosen)
+    predictions = pd.concat(tables, ignore_index=True)
+    metrics = metrics_of(predictions, split=split, by=by, draws=draws, seed=seed, min_positives=min_positives)
+    return Result(metrics, predictions, judged.name, split, settings)
+
+
+def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol is {protocol!r}; pass one of {', '.join(PROTOCOLS)}.")
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}; pass one of {', '.join(SPLITS)}.")
+    unknown = [baseline for baseline in baselines if baseline not in BASELINES]
+    if unknown or isinstance(baselines, str):
+        raise ValueError(f"baselines are {baselines!r}; pass a list of {', '.join(BASELINES)}.")
+
+
+def _check_parts(cohort: Cohort, split: str) -> None:
+    empty = [part for part in dict.fromkeys(("train", "val", split)) if not cohort.mask(part).any()]
+    if empty:
+        raise ValueError(
+            f"{cohort.task.name} has no records in {' or '.join(empty)} of "
+            f"{', '.join(store.name for store in cohort.stores)}; the protocol fits on train, chooses on val "
+            "and judges test: give the store all of these splits."
+        )
+
+
+def _method(
+    model: Any,
+    name: str | None,
+    seeds: Sequence[int],
+    backbone: str | None,
+    preprocessing: Preprocessing | None,
+    example: Any = None,
+) -> _Method:
+    """Turn what the user gave into named encoders; a random encoder follows the architecture of `example`."""
+    if isinstance(model, str) and model == "age_sex":
+        return _Method(name or model, [])
+    if isinstance(model, str) and model == "random_encoder":
+        own = getattr(example, "backbone_name", "") or "resnext1d_small"
+        settings = getattr(example, "backbone_settings", {}) if backbone in (None, own) else {}
+        like = preprocessing if preprocessing is not None else getattr(example, "preprocessing", None)
+        encoders = [random_encoder(backbone or own, preprocessing=like, seed=s, **settings) for s in seeds]
+        return _Method(name or model, encoders)
+    given = list(model) if isinstance(model, (list, tuple)) else [model]
+    if not given:
+        raise ValueError("No model is given; pass an encoder, the folder of a run, or a list of these.")
+    loaded = [_load(each) for each in given]
+    fallback = Path(given[0]).name if isinstance(given[0], (str, Path)) else type(given[0]).__name__.lower()
+    return _Method(name or getattr(loaded[0], "name", "") or fallback, loaded)
+
+
+def _load(model: Any) -> Any:
+    if not isinstance(model, (str, Path)):
+        return model
+    if not Path(model).exists():
+        raise FileNotFoundError(
+            f"model {str(model)!r} is no folder and no baseline; pass an encoder, the folder of a run, or "
+            f"one of {', '.join(BASELINES)}."
+        )
+    from openclef.checkpoint import load
+
+    return load(model)
+
+
+def _judge(
+    method: _Method,
+    cohort: Cohort,
+    protocol: str,
+    split: str,
+    append: bool,
+    label_share: float,
+    batch_size: int,
+    seed: int,
+) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+    """Predictions and chosen settings of every seed of a method, alone and with age and sex."""
+    train = cohort.mask("train")
+    needed = train | cohort.mask("val") | cohort.mask(split)
+    age_sex = age_sex_features(cohort.records, train)
+    found: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
+    for i, encoder in enumerate(method.encoders or [None]):
+        if encoder is None:
+            variants = {method.name: age_sex}
+        else:
+            features = cohort.features(encoder, needed, batch_size=batch_size)
+            variants = {method.name: features}
+            if append:
+                variants[method.name + WITH_AGE_SEX] = np.concatenate([features, age_sex], axis=1)
+        subject = cohort.records["subject_id"].to_numpy()
+        fitted_on = train.copy()
+        fitted_on[train] = draw_subjects(subject[train], label_share, seed=seed + i)
+        for variant, inputs in variants.items():
+            val = cohort.mask("val")
+            fitted = PROTOCOLS[protocol](
+                inputs[fitted_on],
+                cohort.target[fitted_on],
+                inputs[val],
+                cohort.target[val],
+                kind=cohort.task.kind,
+            )
+            scored = val | cohort.mask(split)
+            about = {
+                "model": variant,
+                "seed": i,
+                "task": cohort.task.name,
+                "protocol": protocol,
+                "lead": cohort.lead,
+            }
+            table = _table(cohort, scored, fitted.predict(inputs[scored]), about, label_share)
+            chosen = {
+                str(key): value for key, value in fitted.settings.items() if not isinstance(value, dict)
+            }
+            found.setdefault(variant, []).append((table, {"model": variant, "seed": i} | chosen))
+    return [one for several in found.values() for one in several]
+
+
+def _table(
+    cohort: Cohort, scored: np.ndarray, score: np.ndarray, about: dict[str, Any], label_share: float
+) -> pd.DataFrame:
+    """Long table of predictions of one model and seed."""
+    target = cohort.target[scored]
+    records = cohort.records[scored]
+    row, label = np.nonzero(~np.isnan(target))
+    table = pd.DataFrame(about, index=range(len(row)))
+    for column in ("store", "record_id", "subject_id", "split"):
+        table[column] = records[column].to_numpy()[row]
+    table["label"] = np.asarray(cohort.task.labels)[label]
+    table["target"], table["score"] = target[row, label], score[row, label]
+    table["kind"], table["label_share"] = cohort.task.kind, label_share
+    for column in ("age_years", "sex"):
+        table[column] = records[column].to_numpy()[row]
+    return table

@@ -1,0 +1,212 @@
+"""What an evaluation found: tables that are saved and read again, and the comparison of two of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from openclef.protocol.scoring import MIN_POSITIVES, Stack, stack
+from openclef.statistics import paired_difference
+from openclef.store import write_atomically
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation found.
+
+    Args:
+        metrics: One row a model and metric; columns as `metrics_of` gives them.
+        predictions: One row a model, seed, record and label.
+        model: Name of the model that was judged, first among the models of the tables.
+        split: The split that was judged.
+        settings: What validation chose, one entry a model and seed.
+
+    Example:
+        >>> Result(pd.DataFrame(), pd.DataFrame(), "clef").split
+        'test'
+    """
+
+    metrics: pd.DataFrame
+    predictions: pd.DataFrame
+    model: str
+    split: str = "test"
+    settings: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write metrics.json (rows), predictions.parquet and evaluation.json (model, split, settings).
+
+        Args:
+            folder: Made where it is missing; each file is written whole or not at all.
+
+        Returns:
+            The folder.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     empty = Result(pd.DataFrame({"model": ["m"]}), pd.DataFrame({"model": ["m"]}), "m")
+            ...     load_result(empty.save(folder)).model
+            'm'
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {
+                key: None if isinstance(value, float) and np.isnan(value) else value
+                for key, value in row.items()
+            }
+            for row in self.metrics.to_dict("records")
+        ]
+        about = {"model": self.model, "split": self.split, "settings": self.settings}
+        write_atomically(
+            folder / "predictions.parquet", lambda path: self.predictions.to_parquet(path, index=False)
+        )
+        write_atomically(folder / "evaluation.json", lambda path: _write_json(path, about))
+        write_atomically(folder / "metrics.json", lambda path: _write_json(path, rows))
+        return folder
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def load_result(folder: str | Path) -> Result:
+    """Read what `Result.save` wrote.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The `Result`.
+
+    Raises:
+        FileNotFoundError: If a file of it is missing.
+
+    Example:
+        >>> load_result("nowhere")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: nowhere holds no evaluation.json; pass a folder that Result.save wrote.
+    """
+    folder = Path(folder)
+    for name in ("evaluation.json", "metrics.json", "predictions.parquet"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} holds no {name}; pass a folder that Result.save wrote.")
+    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    metrics = pd.DataFrame(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+    for name in ("value", "low", "high"):
+        if name in metrics:
+            metrics[name] = metrics[name].astype(float)
+    return Result(metrics, pd.read_parquet(folder / "predictions.parquet"), **about)
+
+
+def compare(
+    result: Result,
+    against: Result,
+    *,
+    metric: str = "auroc",
+    model: str | None = None,
+    against_model: str | None = None,
+    draws: int = 1000,
+    permutations: int = 1000,
+    min_positives: int = MIN_POSITIVES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Difference of two models on the same records, with a paired interval and a paired permutation p.
+
+    Args:
+        result: Result of the first model.
+        against: Result of the second; the same one, to compare two models of it.
+        metric: A key of `openclef.metrics.METRICS`, macro over the measurable labels.
+        model: Which model of the first result; None = the one that was judged.
+        against_model: Which of the second.
+        draws: Bootstrap draws over subjects and seeds, the same for both.
+        permutations: Swaps of the two models' predictions by subject.
+        min_positives: Fewest positives and negatives of a label that counts.
+        seed: Seed of both.
+
+    Returns:
+        A table of one row: model, against, task, protocol, lead, metric, value (first minus second), low,
+        high, p, n, seeds, against_seeds. Adjust the p values of a table with `openclef.statistics.holm`.
+
+    Raises:
+        ValueError: If the results differ in task, split or records, or hold no such model.
+
+    Example:
+        >>> about = {"model": "m", "seed": 0, "task": "t", "protocol": "probe", "lead": "I", "store": "a",
+        ...          "label_share": 1.0, "split": "test", "label": "sbp", "kind": "regression"}
+        >>> rows = [about | {"record_id": str(r), "subject_id": str(r), "target": float(r), "score": r + 2.0}
+        ...         for r in range(9)]
+        >>> result = Result(pd.DataFrame(), pd.DataFrame(rows), "m")
+        >>> table = compare(result, result, metric="mae", draws=9, permutations=9)
+        >>> table[["value", "low", "high", "p"]].values.tolist()
+        [[0.0, 0.0, 0.0, 1.0]]
+    """
+    first, first_about = _chosen(result, model)
+    second, second_about = _chosen(against, against_model)
+    _check_alike(first, second, first_about, second_about, (result.split, against.split))
+    matching = [second.labels.index(label) for label in first.labels]
+    found = paired_difference(
+        first.target,
+        first.score,
+        second.score[:, :, matching],
+        first.subject,
+        metric=metric,
+        draws=draws,
+        permutations=permutations,
+        seed=seed,
+        least=min_positives,
+    )
+    row = {
+        "model": first_about["model"],
+        "against": second_about["model"],
+        **{key: first_about[key] for key in ("task", "protocol", "lead")},
+        "metric": metric,
+        "value": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "n": len(first.keys),
+        "seeds": first.seeds,
+        "against_seeds": second.seeds,
+    }
+    return pd.DataFrame([row])
+
+
+def _chosen(result: Result, model: str | None) -> tuple[Stack, dict[str, Any]]:
+    name = result.model if model is None else model
+    table = result.predictions
+    rows = table[(table["model"] == name) & (table["split"] == result.split)]
+    if not len(rows):
+        raise ValueError(f"model is {name!r}; the result holds {', '.join(dict.fromkeys(table['model']))}.")
+    return stack(rows), {key: rows[key].iloc[0] for key in ("model", "task", "protocol", "lead")}
+
+
+def _check_alike(
+    first: Stack, second: Stack, about: dict[str, Any], other: dict[str, Any], splits: tuple[str, str]
+) -> None:
+    for what, a, b in (("task", about["task"], other["task"]), ("split", *splits)):
+        if a != b:
+            raise ValueError(
+                f"the results differ in {what}: {a} and {b}; compare models judged on the same {what}."
+            )
+    if set(first.labels) != set(second.labels):
+        raise ValueError(
+            f"the results differ in labels: {', '.join(sorted({*first.labels} ^ {*second.labels}))}."
+        )
+    only = first.keys.symmetric_difference(second.keys)
+    if len(only):
+        named = ", ".join("/".join(key) for key in only[:5])
+        raise ValueError(
+            f"{len(only)} records stand in one result only ({named}); judge both on the same stores."
+        )
+    matching = [second.labels.index(label) for label in first.labels]
+    if not np.array_equal(first.target, second.target[:, matching], equal_nan=True):
+        raise ValueError(
+            "the results hold different targets for the same records; judge both on the same stores."
+        )

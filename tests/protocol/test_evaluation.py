@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import norm
+
+from openclef.preprocessing import Preprocessing
+from openclef.protocol.evaluation import compare, evaluate, load_result
+from openclef.protocol.scoring import COLUMNS, metrics_of
+from openclef.record import Record
+from openclef.store import StoreWriter
+from openclef.task import Task
+
+LABELS = Task("tiny/labels", "multilabel", ("A", "B", "rare"), ("l/A", "l/B", "l/rare"))
+RHYTHM = Task("tiny/rhythm", "multiclass", ("N", "AF", "O"), ("l/rhythm",))
+AF = Task("tiny/af", "binary", ("af",), ("l/af",))
+AGE = Task("tiny/age", "regression", ("age",), ("l/age",), unit="years")
+RANDOM = Task("tiny/random", "binary", ("random",), ("l/random",))
+TASKS = (LABELS, RHYTHM, AF, AGE, RANDOM)
+DIM = 8
+
+
+class Planted(torch.nn.Module):
+    """Reads the features that were written into the signal, one every 12 samples."""
+
+    dim = DIM
+
+    def __init__(self, noise=0.0, seed=0, subjects=None, name="planted"):
+        super().__init__()
+        self.preprocessing = Preprocessing(fs=50, seconds=2, band=None, normalisation="none")
+        self.noise, self.seed, self.name, self.pretraining_subjects = noise, seed, name, subjects
+
+    def forward(self, signal):
+        features = signal[:, 0, 6::12][:, :DIM]
+        if self.noise:
+            # noise that belongs to the signal, whatever the batch
+            seeds = (features.abs().sum(1) * 1e4).long() + self.seed
+            drawn = [torch.randn(DIM, generator=torch.Generator().manual_seed(int(s))) for s in seeds]
+            features = features + self.noise * torch.stack(drawn)
+        return features
+
+
+def people(records, seed=0, metadata=True):
+    generator = np.random.default_rng(seed)
+    split = np.where(
+        np.arange(records) % 10 < 5, "train", np.where(np.arange(records) % 10 < 6, "val", "test")
+    )
+    features = generator.normal(size=(records, DIM))
+    flags = generator.random((records, 2)) < 0.4
+    features[:, :2] += flags  # distance 1 for A and B
+    rhythm = generator.integers(0, 3, records)
+    features[:, 2:5] += 3 * np.eye(3)[rhythm]
+    age = 60 + 10 * features[:, 5] + generator.normal(size=records)
+    rows = []
+    for i in range(records):
+        row = {
+            "record_id": f"r{seed}-{i}",
+            "subject_id": f"s{seed}-{i}",
+            "split": str(split[i]),
+            "l/A": float(flags[i, 0]),
+            "l/B": float(flags[i, 1]),
+            "l/rare": float(i % 100 == 7),  # a hundredth, in test
+            "l/rhythm": RHYTHM.labels[rhythm[i]],
+            "l/af": float(rhythm[i] == 1),
+            "l/age": age[i],
+            "l/random": float(generator.random() < 0.4),
+        }
+        if metadata:
+            row |= {"age_years": age[i] if i % 7 else None, "sex": ("female", "male", "")[i % 3]}
+        rows.append(row)
+    return features, rows
+
+
+def write(folder, features, rows, fs=50, name="tiny"):
+    writer = StoreWriter(folder, name=name, scale=0.001, fs=fs, leads=("I", "II"), seconds=2, tasks=TASKS)
+    repeat = 12 * fs // 50
+    signals = np.repeat(features, repeat, axis=1)
+    signals = np.pad(signals, ((0, 0), (0, round(fs * 2) - signals.shape[1])), mode="edge")
+    records = [Record(np.stack([s, 0 * s]), fs, ("I", "II"), r["record_id"]) for s, r in zip(signals, rows)]
+    writer.write_part(0, records, rows)
+    return writer.finish()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("stores") / "tiny", *people(600))
+
+
+def pick(metrics, model, metric, part=""):
+    rows = metrics[(metrics["model"] == model) & (metrics["metric"] == metric) & (metrics["part"] == part)]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_planted_features_reach_the_closed_form_and_rare_labels_stand_apart(tmp_path):
+    store = write(tmp_path / "big", *people(3000))
+    result = evaluate(Planted(), store, "tiny/labels", append_age_sex=False, draws=100)
+    assert list(result.metrics.columns) == [*COLUMNS, "label_share", "part", "note"]
+    truth = norm.cdf(1 / np.sqrt(2))
+    for label in ("A", "B"):
+        found = pick(result.metrics, "planted", f"auroc:{label}")
+        assert found["value"] == pytest.approx(truth, abs=0.03)
+        assert found["low"] < truth < found["high"]
+    small = evaluate(
+        Planted(), write(tmp_path / "small", *people(600)), "tiny/labels", append_age_sex=False, draws=100
+    )
+    macro = pick(small.metrics, "planted", "auroc")
+    parts = [pick(small.metrics, "planted", f"auroc:{label}")["value"] for label in ("A", "B")]
+    assert macro["value"] == pytest.approx(np.mean(parts))
+    assert "rare (6)" in macro["note"]
+    assert macro["n"] == 240
+    rare = pick(small.metrics, "planted", "auroc:rare")
+    assert rare["n"] == 6
+    assert rare["note"] == "not measurable: 6 positives, 234 negatives"
+    assert pick(small.metrics, "planted", "auroc:A")["note"] == ""
+    prevalence = pick(small.metrics, "planted", "prevalence:A")
+    assert prevalence["value"] * 240 == pytest.approx(pick(small.metrics, "planted", "auroc:A")["n"])
+    assert 0 < pick(small.metrics, "planted", "ece")["value"] < 0.2
+
+
+def test_labels_without_information_give_an_interval_that_covers_one_half(store):
+    result = evaluate(Planted(), store, "tiny/random", append_age_sex=False, draws=200)
+    found = pick(result.metrics, "planted", "auroc")
+    assert found["low"] < 0.5 < found["high"]
+
+
+def test_multiclass_and_regression(store):
+    rhythm = evaluate(Planted(), store, "tiny/rhythm", append_age_sex=False, draws=30)
+    assert pick(rhythm.metrics, "planted", "auroc")["value"] > 0.95
+    sums = rhythm.predictions.groupby("record_id")["score"].sum()
+    np.testing.assert_allclose(sums, 1)
+    age = evaluate(Planted(), store, "tiny/age", append_age_sex=False, draws=30)
+    assert set(age.metrics["metric"]) == {"mae", "rmse", "r2", "r"}
+    assert pick(age.metrics, "planted", "mae")["value"] == pytest.approx(np.sqrt(2 / np.pi), abs=0.15)
+    assert pick(age.metrics, "planted", "r2")["value"] > 0.95
+    neighbours = evaluate(Planted(), store, "tiny/rhythm", protocol="knn", append_age_sex=False, draws=30)
+    assert pick(neighbours.metrics, "planted", "auroc")["value"] > 0.9
+    assert set(neighbours.metrics["protocol"]) == {"knn"}
+
+
+def test_age_and_sex_stand_alone_and_beside_the_model(store):
+    blind = Planted(noise=30.0)
+    result = evaluate(blind, store, "tiny/age", baselines=("age_sex",), draws=30)
+    assert list(dict.fromkeys(result.metrics["model"])) == ["planted", "planted + age_sex", "age_sex"]
+    mae = {
+        name: pick(result.metrics, name, "mae")["value"] for name in dict.fromkeys(result.metrics["model"])
+    }
+    assert mae["planted + age_sex"] < 0.6 * mae["planted"]  # the target is age
+    assert mae["age_sex"] < 0.6 * mae["planted"]
+    alone = evaluate("age_sex", store, "tiny/age", draws=30)
+    assert alone.model == "age_sex"
+    assert pick(alone.metrics, "age_sex", "mae")["value"] == mae["age_sex"]
+
+
+def test_without_metadata_there_is_no_age_and_sex(tmp_path):
+    store = write(tmp_path / "plain", *people(200, metadata=False))
+    result = evaluate(Planted(), store, "tiny/age", baselines=("age_sex",), draws=10)
+    assert set(result.metrics["model"]) == {"planted"}
+    with pytest.raises(ValueError, match="age_years or sex"):
+        evaluate("age_sex", store, "tiny/age")
+
+
+def test_seeds_are_kept_and_their_mean_reported(store):
+    models = [Planted(noise=1.0, seed=s) for s in range(3)]
+    result = evaluate(models, store, "tiny/af", append_age_sex=False, draws=50)
+    found = pick(result.metrics, "planted", "auroc")
+    assert found["seeds"] == 3
+    single = [
+        pick(evaluate(model, store, "tiny/af", append_age_sex=False, draws=10).metrics, "planted", "auroc")[
+            "value"
+        ]
+        for model in models
+    ]
+    assert found["value"] == pytest.approx(np.mean(single), abs=1e-9)
+    assert sorted(set(result.predictions["seed"])) == [0, 1, 2]
+
+
+def test_pretrained_and_tested_is_refused(store):
+    hashes = store.subjects()
+    split = store.records["split"].to_numpy()
+    fine = Planted(subjects=frozenset(hashes[split == "train"]))
+    evaluate(fine, store, "tiny/af", append_age_sex=False, draws=5)
+    leaked = frozenset([*hashes[split == "train"], *hashes[split == "test"][:2]])
+    with pytest.raises(ValueError, match="2 of 240 test subjects were in the encoder's pretraining"):
+        evaluate([fine, Planted(subjects=leaked)], store, "tiny/af")
+    evaluate(Planted(subjects=leaked), store, "tiny/af", split="val", append_age_sex=False, draws=5)
+    with pytest.raises(ValueError, match="60 of 60 val subjects"):
+        evaluate(Planted(subjects=frozenset(hashes[split == "val"])), store, "tiny/af", split="val")
+
+
+def test_validation_can_be_seen_without_test(store):
+    result = evaluate(Planted(), store, "tiny/af", split="val", append_age_sex=False, draws=20)
+    assert set(result.predictions["split"]) == {"val"}
+    assert pick(result.metrics, "planted", "auroc")["n"] == 60
+    assert "brier" not in set(result.metrics["metric"])  # there is nothing left to fit the temperature on
+
+
+def test_stores_of_two_rates_are_pooled_and_parts_reported(store, tmp_path):
+    other = write(tmp_path / "other", *people(300, seed=1), fs=100, name="other")
+    result = evaluate(Planted(), [store, other], "tiny/rhythm", append_age_sex=False, by="store", draws=20)
+    assert pick(result.metrics, "planted", "auroc")["n"] == 360
+    for part, n in (("tiny", 240), ("other", 120)):
+        found = pick(result.metrics, "planted", "auroc", part)
+        assert found["n"] == n
+        assert found["value"] > 0.9
+    bands = metrics_of(result.predictions, by="age_band", draws=5, min_positives=5)
+    assert {"40-59", "60-74", "unknown"} <= set(bands["part"])
+    assert set(metrics_of(result.predictions, by="sex", draws=5)["part"]) == {"", "female", "male", "unknown"}
+
+
+def test_metrics_come_from_the_saved_predictions_alone(store, tmp_path):
+    result = evaluate([Planted(), Planted(noise=1.0)], store, "tiny/labels", draws=30)
+    folder = result.save(tmp_path / "result")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "evaluation.json",
+        "metrics.json",
+        "predictions.parquet",
+    ]
+    again = metrics_of(pd.read_parquet(folder / "predictions.parquet"), draws=30)
+    pd.testing.assert_frame_equal(again, result.metrics)
+    rows = json.loads((folder / "metrics.json").read_text())
+    assert len(rows) == len(result.metrics)
+    loaded = load_result(folder)
+    assert loaded.model == "planted"
+    pd.testing.assert_frame_equal(loaded.metrics, result.metrics)
+    assert {"strength", "val_loss"} <= set(loaded.settings[0])
+
+
+def test_label_budgets_use_fewer_subjects(store):
+    few = evaluate(Planted(), store, "tiny/af", label_share=0.1, append_age_sex=False, draws=10)
+    assert few.settings[0]["train_records"] == 30
+    assert set(few.metrics["label_share"]) == {0.1}
+    assert few.predictions.equals(
+        evaluate(Planted(), store, "tiny/af", label_share=0.1, append_age_sex=False, draws=10).predictions
+    )
+
+
+def test_comparison_is_paired_and_signed(store):
+    good = evaluate(Planted(), store, "tiny/af", draws=10)
+    poor = evaluate([Planted(noise=3.0, seed=s) for s in range(2)], store, "tiny/af", name="poor", draws=10)
+    row = compare(good, poor, draws=100, permutations=100).iloc[0]
+    expected = pick(good.metrics, "planted", "auroc")["value"] - pick(poor.metrics, "poor", "auroc")["value"]
+    assert row["value"] == pytest.approx(expected)
+    assert 0 < row["low"] < row["high"]
+    assert row["p"] < 0.05
+    assert (row["model"], row["against"], row["seeds"], row["against_seeds"]) == ("planted", "poor", 1, 2)
+    same = compare(good, good, against_model="planted", draws=20, permutations=20).iloc[0]
+    assert (same["value"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
+    within = compare(good, good, against_model="planted + age_sex", draws=20, permutations=20).iloc[0]
+    assert within["against"] == "planted + age_sex"
+
+
+def test_comparisons_of_other_records_are_refused(store, tmp_path):
+    features, rows = people(600)
+    fewer = write(tmp_path / "fewer", features[:590], rows[:590])
+    one = evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=5)
+    two = evaluate(Planted(), fewer, "tiny/af", append_age_sex=False, draws=5)
+    with pytest.raises(ValueError, match=r"4 records stand in one result only \(tiny/r0-596"):
+        compare(one, two)
+    with pytest.raises(ValueError, match="differ in task: tiny/af and tiny/age"):
+        compare(one, evaluate(Planted(), store, "tiny/age", append_age_sex=False, draws=5))
+    with pytest.raises(ValueError, match="the result holds planted"):
+        compare(one, one, model="clef")
+
+
+def test_options_are_checked(store, tmp_path):
+    for settings, message in (
+        ({"protocol": "svm"}, "probe, knn"),
+        ({"split": "train"}, "test, val"),
+        ({"baselines": ("features",)}, "random_encoder, age_sex"),
+        ({"by": "colour", "draws": 2}, "age_band or a column"),
+        ({"label_share": 0}, "share is 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate(Planted(), store, "tiny/af", **settings)
+    with pytest.raises(FileNotFoundError, match="no folder and no baseline"):
+        evaluate("runs/none", store, "tiny/af")
+    features, rows = people(100)
+    without = [row | {"split": "train" if row["split"] == "val" else row["split"]} for row in rows]
+    with pytest.raises(ValueError, match="no records in val of tiny"):
+        evaluate(Planted(), write(tmp_path / "none", features, without), "tiny/af")
+
+
+def test_random_encoders_follow_the_model_and_its_preprocessing(tmp_path):
+    from openclef.protocol.baselines import random_encoder
+
+    store = write(tmp_path / "few", *people(60))
+    state = torch.random.get_rng_state()
+    encoder = random_encoder(
+        "resnext1d_small", preprocessing=Preprocessing(fs=50, seconds=2, band=(0.5, 20.0)), seed=3
+    )
+    assert torch.equal(torch.random.get_rng_state(), state)
+    again = random_encoder("resnext1d_small", preprocessing=encoder.preprocessing, seed=3)
+    assert all(torch.equal(a, b) for a, b in zip(encoder.state_dict().values(), again.state_dict().values()))
+    encoder.name = "trained"
+    result = evaluate(
+        encoder,
+        store,
+        "tiny/af",
+        baselines=("random_encoder",),
+        seeds=(3, 4),
+        append_age_sex=False,
+        draws=5,
+        min_positives=2,
+    )
+    assert set(result.metrics["model"]) == {"trained", "random_encoder"}
+    first = result.predictions[
+        (result.predictions["model"] == "random_encoder") & (result.predictions["seed"] == 0)
+    ]
+    own = result.predictions[result.predictions["model"] == "trained"]
+    np.testing.assert_allclose(
+        first["score"], own["score"]
+    )  # seed 3 of the same architecture and preprocessing
+    with pytest.raises(ValueError, match="resnext1d_small"):
+        random_encoder("vgg")
