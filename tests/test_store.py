@@ -528,7 +528,7 @@ def test_risks_that_are_not_there_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"risk 'score9' is unknown; accepted are .*score2"):
         store.add_risk("score9")
     for label in ("", "../age", ".age"):
-        with pytest.raises(ValueError, match="be a file.s name; pass a plain word"):
+        with pytest.raises(ValueError, match=r"be a file.s name; pass a plain word"):
             store.add_risk("age", label=label)
 
 
