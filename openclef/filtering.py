@@ -16,7 +16,7 @@ Band = tuple[float | None, float | None]
 REFLECTION_S = 4.0  # odd reflection at each end of a signal
 BLEND_S = 2.0  # after both reflections, where the circle of the FFT closes
 SEARCH = 1000  # lengths tried for the FFT, from the shortest
-DRIFT = 1e-4  # samples that a window's end may be off for the sake of a cheaper FFT
+DRIFT = 1e-3  # samples that the window's end may be off; twice the least where no length is so close
 
 
 def fill_gaps(signal: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -192,14 +192,14 @@ def _plan(
 
 
 def _lengths(shortest: int, ratio: float, samples: int) -> tuple[int, int]:
-    """Choose FFT lengths whose quotient is the rates' quotient: as close as can be, then the cheapest."""
+    """Choose FFT lengths whose quotient is the rates' quotient, nearly; the cheapest of them."""
     choices = []
     for source in range(shortest, shortest + SEARCH):
         target = round(source * ratio)
-        drift = abs(target - source * ratio) / target * samples
-        close = drift <= DRIFT
-        choices.append((not close, _cost(source) + _cost(target) if close else drift, source, target))
-    return min(choices)[2:]
+        choices.append((abs(target - source * ratio) / target * samples, source, target))
+    close = max(DRIFT, 2 * min(choices)[0])
+    _, source, target = min((_cost(s) + _cost(t), s, t) for drift, s, t in choices if drift <= close)
+    return source, target
 
 
 def _cost(length: int) -> float:
