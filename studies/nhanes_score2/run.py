@@ -5,7 +5,8 @@ how the score behaves as guidance, not how well it predicts.
 
     python studies/nhanes_score2/run.py --nhanes nhanes_2009_2012_adults.csv --out runs/nhanes_score2
 
-Time: a few seconds on one core. Writes missing, completeness, groups, knowledge and defaults as CSV, and figure.html.
+Time: a few seconds on one core. Writes missing, completeness, groups, knowledge and defaults as CSV, and
+figure.html.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> None:
     tables = {
         "missing": missing(people),
         "completeness": pd.DataFrame(
-            [row | {"completeness": row["completeness"] or "all"} for row in described.rows]
+            [row | {"completeness": _level(row["completeness"])} for row in described.rows]
         ),
         "groups": groups(people),
         "knowledge": knowledge(people, arguments.region),
@@ -59,6 +60,10 @@ def main() -> None:
         "share of adults with each flag:", ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
     )
     figure(people, arguments.out / "figure.html")
+
+
+def _level(completeness: float | None) -> float | str:
+    return "all" if completeness is None else completeness
 
 
 def missing(people: pd.DataFrame) -> pd.DataFrame:
@@ -132,8 +137,8 @@ def knowledge(people: pd.DataFrame, region: str) -> pd.DataFrame:
 def defaults(people: pd.DataFrame, region: str) -> pd.DataFrame:
     """Medians of the whole score, and of the score with two kinds of stand-ins for SBP and lipids.
 
-    Adults with all inputs known, by sex and age band: the whole score; the score with SBP and lipids hidden and
-    its own standard values in their place; and with the medians of the adults of the same sex.
+    Adults with all inputs known, by sex and age band: the whole score; the score with SBP and lipids hidden
+    and its own standard values in their place; and with the medians of the adults of the same sex.
     """
     measured = ["sbp_mmhg", "total_chol_mmol_l", "hdl_mmol_l"]
     by_sex = people.groupby("sex")[measured].median()

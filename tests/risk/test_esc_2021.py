@@ -39,12 +39,13 @@ SCORE2_EXAMPLE = {
     "high": ((8.808876, 8.8), (7.126372, 7.1)),
     "very_high": ((15.058106, 15.1), (14.126696, 14.1)),
 }
-# SCORE2-OP paper, Supplementary Table 3: age 75, smoker, SBP 140, total cholesterol 5.5, HDL 1.3.
+# SCORE2-OP paper, Supplementary Table 3: age 75, smoker, SBP 140, total cholesterol 5.5, HDL 1.3 (of high and very
+# high risk only computed decimals).
 SCORE2_OP_EXAMPLE = {
     "low": ((18.562104, 18.6), (15.158016, 15.2)),
     "moderate": ((23.941979, 23.9), (19.996559, 20.0)),
-    "high": ((27.807827, 27.8), (30.591831, 30.6)),
-    "very_high": ((39.708546, 39.7), (45.533473, 45.5)),
+    "high": ((27.807827, None), (30.591831, None)),
+    "very_high": ((39.708546, None), (45.533473, None)),
 }
 
 
@@ -56,7 +57,8 @@ def test_worked_examples_of_the_papers(region: str, sex: str) -> None:
     assert round(percent(region, 50, sex, 1, 140, 6.3, 1.4), 1) == published
     exact, published = SCORE2_OP_EXAMPLE[region][SEXES.index(sex)]
     assert percent(region, 75, sex, 1, 140, 5.5, 1.3) == pytest.approx(exact, abs=5e-7)
-    assert round(percent(region, 75, sex, 1, 140, 5.5, 1.3), 1) == published
+    if published is not None:
+        assert round(percent(region, 75, sex, 1, 140, 5.5, 1.3), 1) == published
 
 
 @pytest.mark.parametrize(
