@@ -66,6 +66,14 @@ def test_seeds_widen_the_interval():
     assert five.high - five.low > 2 * (one.high - one.low)
 
 
+def test_the_interval_of_the_calibration_error_holds_its_value():
+    generator = np.random.default_rng(0)
+    score = generator.random((400, 1))
+    target = (generator.random((400, 1)) < score).astype(float)  # calibrated: the bootstrap mean lies higher
+    found = statistics.bootstrap("ece", target, score, np.arange(400), draws=300).macro()
+    assert 0 <= found.low < found.value < found.high < 2.5 * found.value
+
+
 def test_a_thousand_draws_take_seconds():
     generator = np.random.default_rng(0)
     target = (generator.random((2000, 5)) < 0.2).astype(float)

@@ -61,7 +61,12 @@ class Cohort:
         return (self.records["split"] == split).to_numpy()
 
     def features(
-        self, encoder: torch.nn.Module, needed: NDArray[np.bool_], *, batch_size: int = 256
+        self,
+        encoder: torch.nn.Module,
+        needed: NDArray[np.bool_],
+        *,
+        batch_size: int = 256,
+        device: str | None = None,
     ) -> NDArray[np.floating]:
         """Embeddings of records, the mean over a record's windows; each store at its own rate.
 
@@ -69,6 +74,7 @@ class Cohort:
             encoder: An `Encoder` or a bare backbone.
             needed: (records,) bool; the others stay NaN and are not computed.
             batch_size: Windows at a time.
+            device: Where to compute; None = where the encoder is.
 
         Returns:
             (records, dim).
@@ -87,7 +93,9 @@ class Cohort:
         count = np.zeros(len(self.records))
         for store, (rows, record) in zip(self.stores, self.windows):
             chosen = needed[record]
-            vectors = embed_store(encoder, store, lead=self.lead, rows=rows[chosen], batch_size=batch_size)
+            vectors = embed_store(
+                encoder, store, lead=self.lead, rows=rows[chosen], batch_size=batch_size, device=device
+            )
             np.add.at(total, record[chosen], vectors)
             np.add.at(count, record[chosen], 1)
         with np.errstate(invalid="ignore"):

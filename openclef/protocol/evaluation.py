@@ -51,6 +51,7 @@ def evaluate(
     preprocessing: Preprocessing | None = None,
     baselines: Sequence[str] = (),
     batch_size: int = 256,
+    device: str | None = None,
     min_positives: int = MIN_POSITIVES,
     seed: int = 0,
 ) -> Result:
@@ -79,6 +80,7 @@ def evaluate(
         preprocessing: Preprocessing of random encoders; None = the model's, or the default.
         baselines: Baselines to judge beside the model, of "random_encoder" and "age_sex".
         batch_size: Windows embedded at a time.
+        device: Where to embed, for example "cuda"; None = where each encoder is.
         min_positives: Fewest positives and negatives of a label that enters the macro mean.
         seed: Seed of label budgets and draws.
 
@@ -119,7 +121,9 @@ def evaluate(
         if not method.encoders and not with_age_sex:
             continue  # A baseline that these stores cannot have, asked for beside a model.
         append = append_age_sex and with_age_sex
-        for each, chosen in _judge(method, cohort, protocol, split, append, label_share, batch_size, seed):
+        for each, chosen in _judge(
+            method, cohort, protocol, split, append, label_share, batch_size, device, seed
+        ):
             tables.append(each)
             settings.append(chosen)
     predictions = pd.concat(tables, ignore_index=True)
@@ -193,6 +197,7 @@ def _judge(
     append: bool,
     label_share: float,
     batch_size: int,
+    device: str | None,
     seed: int,
 ) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
     """Predictions and chosen settings of every seed of a method, alone and with age and sex."""
@@ -204,7 +209,7 @@ def _judge(
         if encoder is None:
             variants = {method.name: age_sex}
         else:
-            features = cohort.features(encoder, needed, batch_size=batch_size)
+            features = cohort.features(encoder, needed, batch_size=batch_size, device=device)
             variants = {method.name: features}
             if append:
                 variants[method.name + WITH_AGE_SEX] = np.concatenate([features, age_sex], axis=1)
