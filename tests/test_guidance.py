@@ -206,6 +206,12 @@ def test_wrong_settings_are_named(settings, message) -> None:
         Guidance(**settings)
 
 
+def test_no_gradient_reaches_the_risk() -> None:
+    pairs = Guidance().pairs(torch.tensor([0.1, 0.2], requires_grad=True))
+    assert not pairs.weight.requires_grad
+    assert not pairs.target.requires_grad
+
+
 def test_wrong_risk_shape_is_named() -> None:
     with pytest.raises(ValueError, match=r"shape \(B,\)"):
         Guidance().pairs(torch.ones(2, 2))
