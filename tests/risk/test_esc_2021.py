@@ -39,8 +39,8 @@ SCORE2_EXAMPLE = {
     "high": ((8.808876, 8.8), (7.126372, 7.1)),
     "very_high": ((15.058106, 15.1), (14.126696, 14.1)),
 }
-# SCORE2-OP paper, Supplementary Table 3: age 75, smoker, SBP 140, total cholesterol 5.5, HDL 1.3 (of high and very
-# high risk only computed decimals).
+# SCORE2-OP paper, Supplementary Table 3: age 75, smoker, SBP 140, total cholesterol 5.5, HDL 1.3 (of high and
+# very high risk only computed decimals).
 SCORE2_OP_EXAMPLE = {
     "low": ((18.562104, 18.6), (15.158016, 15.2)),
     "moderate": ((23.941979, 23.9), (19.996559, 20.0)),
