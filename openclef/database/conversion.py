@@ -78,6 +78,10 @@ def convert(
     """
     if not 0 <= max_skipped_share <= 1:
         raise ValueError(f"max_skipped_share={max_skipped_share!r}; accepted is a share from 0 to 1")
+    if workers is not None and workers < 1:
+        raise ValueError(
+            f"workers={workers!r}; accepted is a number of processes from 1, or None for one a core"
+        )
     plan = _plan(_find(database), src, options)
     records = plan.records if limit is None else plan.records.head(limit)
     _check_records(records, plan)

@@ -164,7 +164,7 @@ def _read(
         raise ValueError("is a header of several segments; accepted are single records: read its segments")
     if first.leads == 0:
         raise ValueError("the header names no lead; nothing to read")
-    source = _read_digital(stem)
+    source, physical = _read_samples(stem)
     _check_gains(stem, source)
     frames = set(source.samps_per_frame)
     if len(frames) > 1:
@@ -180,7 +180,6 @@ def _read(
     missing = [lead for lead in wanted if lead not in names]
     if missing:
         raise ValueError(f"leads missing: {', '.join(missing)}; it has {', '.join(names)}")
-    physical = source.dac(expanded=True, return_res=64)
     rows = []
     for lead in wanted:
         index = names.index(lead)
@@ -191,12 +190,14 @@ def _read(
     return Record(signal=np.stack(rows), fs=rate, leads=wanted, record_id=name)
 
 
-def _read_digital(stem: Path) -> wfdb_package.Record:
+def _read_samples(stem: Path) -> tuple[wfdb_package.Record, list[np.ndarray]]:
+    """The record with its digital samples, and the physical ones of each lead."""
     # Imported here because wfdb takes 0.4 s to import.
     import wfdb
 
     try:
-        return wfdb.rdrecord(str(stem), physical=False, smooth_frames=False)
+        source = wfdb.rdrecord(str(stem), physical=False, smooth_frames=False)
+        return source, source.dac(expanded=True, return_res=64)
     except (
         IndexError,
         KeyError,
@@ -209,7 +210,7 @@ def _read_digital(stem: Path) -> wfdb_package.Record:
         # wfdb meets these in headers that break off, that name unknown formats or impossible lengths.
         raise ValueError(f"the header is damaged ({type(error).__name__}: {error})") from None
     except ValueError as error:
-        if "not loaded correctly" in str(error):
+        if "not loaded correctly" in str(error) or "reshape" in str(error):
             raise ValueError("the signal file is shorter than its header says; fetch it again") from None
         raise ValueError(f"the header is damaged ({error})") from None
 

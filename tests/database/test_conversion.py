@@ -1,0 +1,201 @@
+"""Conversion: any number of workers and any interruption give the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import openclef
+from openclef.database import DATABASES
+
+RECORDS = 40
+CALL = {
+    "signals": "ecg.npy",
+    "metadata": "records.csv",
+    "subject_id": "who",
+    "fs": 100,
+    "leads": ["I"],
+    "unit": "mV",
+    "name": "mine",
+}
+
+
+def checksums(store: Path) -> dict[str, str]:
+    return {
+        path.relative_to(store).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(store.rglob("*"))
+        if path.is_file()
+    }
+
+
+def in_parts(database, size: int):
+    """The same database, in smaller parts."""
+
+    @functools.wraps(database.plan)
+    def plan(*args, **settings):
+        return dataclasses.replace(database.plan(*args, **settings), part_records=size)
+
+    return dataclasses.replace(database, plan=plan)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Forty recordings of a table in parts of four; two of them hold nothing."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    ecg = np.random.default_rng(0).normal(0, 0.3, (RECORDS, 1, 1000)).astype(np.float32)
+    ecg[[5, 17]] = np.nan
+    np.save(folder / "ecg.npy", ecg)
+    table = pd.DataFrame(
+        {"who": [f"p{i // 2}" for i in range(RECORDS)], "age_years": range(40, 40 + RECORDS)}
+    )
+    table.to_csv(folder / "records.csv", index=False)
+    monkeypatch.setitem(DATABASES, "table", in_parts(DATABASES["table"], 4))
+    return folder
+
+
+def test_workers_do_not_change_the_bytes(tmp_path, own):
+    one = openclef.convert("table", own, tmp_path / "one", workers=1, progress=False, **CALL)
+    two = openclef.convert("table", own, tmp_path / "two", workers=2, progress=False, **CALL)
+    assert checksums(one.path) == checksums(two.path)
+    assert len(one.info["shards"]) == 10
+    skipped = pd.read_csv(one.path / "skipped.csv")
+    assert skipped.record_id.tolist() == ["row-5", "row-17"]
+    assert not list(one.path.glob("_parts"))
+
+
+def test_an_interrupted_conversion_goes_on(tmp_path, own, monkeypatch):
+    whole = openclef.convert("table", own, tmp_path / "whole", workers=1, progress=False, **CALL)
+    database = DATABASES["table"]
+    seen: list[str] = []
+
+    def stopping(at: int):
+        @functools.wraps(database.plan)
+        def plan(*args, **settings):
+            made = database.plan(*args, **settings)
+
+            def read(row):
+                seen.append(row["record_id"])
+                if len(seen) == at:
+                    raise KeyboardInterrupt
+                return made.read(row)
+
+            return dataclasses.replace(made, read=read)
+
+        return dataclasses.replace(database, plan=plan)
+
+    dst = tmp_path / "store"
+    for at in (1, 10, 11, 3):
+        seen.clear()
+        monkeypatch.setitem(DATABASES, "table", stopping(at))
+        with pytest.raises(KeyboardInterrupt):
+            openclef.convert("table", own, dst, workers=1, progress=False, **CALL)
+        with pytest.raises(FileNotFoundError, match="conversion has not finished"):
+            openclef.open_store(dst)
+    (dst / ".signals-00009.npy.0123.tmp").write_bytes(b"half")
+    seen.clear()
+    monkeypatch.setitem(DATABASES, "table", stopping(0))
+    again = openclef.convert("table", own, dst, workers=1, progress=False, **CALL)
+    assert 0 < len(seen) < RECORDS
+    assert checksums(again.path) == checksums(whole.path)
+
+
+def test_another_plan_does_not_go_on_from_it(tmp_path, own):
+    with pytest.raises(ValueError, match="max_skipped_share=0"):
+        openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, max_skipped_share=0, **CALL)
+    other = CALL | {"fs": 125}
+    with pytest.raises(ValueError, match="unfinished conversion with other settings"):
+        openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **other)
+    assert (
+        openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, overwrite=True, **other).fs
+        == 125
+    )
+
+
+def test_too_many_skipped_shows_the_reasons_and_keeps_the_parts(tmp_path, own):
+    dst = tmp_path / "store"
+    with pytest.raises(
+        ValueError, match=r"2 of 40 records .* 2 times, for example row-5: .*no valid sample"
+    ) as caught:
+        openclef.convert("table", own, dst, workers=1, progress=False, max_skipped_share=0.04, **CALL)
+    assert "is kept" in str(caught.value)
+    kept = {path.name: path.stat().st_mtime_ns for path in dst.glob("signals-*.npy")}
+    assert kept
+    store = openclef.convert("table", own, dst, workers=1, progress=False, **CALL)
+    assert len(store) == 38
+    assert all((dst / name).stat().st_mtime_ns == changed for name, changed in kept.items())
+
+
+def test_a_finished_store_is_not_overwritten_unasked(tmp_path, own):
+    openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL)
+
+
+def test_limit_and_progress(tmp_path, own, capsys):
+    store = openclef.convert("table", own, tmp_path / "s", workers=1, limit=5, **CALL)
+    assert len(store) == 5
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "converting mine" in shown.err
+    assert "5/5" in shown.err
+
+
+def test_wrong_calls(tmp_path, own):
+    with pytest.raises(ValueError, match="database='ptbxl' is unknown; accepted are ptb_xl, cinc2017"):
+        openclef.convert("ptbxl", own, tmp_path / "s")
+    with pytest.raises(ValueError, match="accepted is a share from 0 to 1"):
+        openclef.convert("table", own, tmp_path / "s", max_skipped_share=5)
+    with pytest.raises(ValueError, match="workers=0"):
+        openclef.convert("table", own, tmp_path / "s", workers=0, **CALL)
+
+
+KILLED = """
+import dataclasses, functools, sys
+import openclef
+from openclef.database import DATABASES
+
+database = DATABASES["ptb_xl"]
+
+@functools.wraps(database.plan)
+def plan(*args, **settings):
+    return dataclasses.replace(database.plan(*args, **settings), part_records=8)
+
+if __name__ == "__main__":
+    DATABASES["ptb_xl"] = dataclasses.replace(database, plan=plan)
+    openclef.convert("ptb_xl", sys.argv[1], sys.argv[2], workers=2, progress=False, fs=100)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path, data_folder):
+    (tmp_path / "killed.py").write_text(KILLED)
+    call = [sys.executable, str(tmp_path / "killed.py"), str(data_folder / "ptb-xl")]
+    subprocess.run([*call, str(tmp_path / "whole")], check=True)
+    choice = random.Random(0)
+    kills, done = 0, 0
+    while kills < 5:
+        process = subprocess.Popen([*call, str(tmp_path / "store")], start_new_session=True)
+        goal = done + choice.randrange(1, 10)
+        while process.poll() is None and done < goal:
+            time.sleep(0.005)
+            done = len(list(tmp_path.glob("store/_parts/part-*")))
+        time.sleep(choice.uniform(0, 0.1))
+        kills += process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "store/dataset.json").exists()
+    subprocess.run([*call, str(tmp_path / "store")], check=True)
+    assert checksums(tmp_path / "store") == checksums(tmp_path / "whole")

@@ -1,0 +1,32 @@
+"""One function for all formats, by the ending of the file's name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from openclef.formats import FORMATS, read_record
+
+
+def test_every_ending_belongs_to_one_format():
+    endings = [ending for kind in FORMATS.values() for ending in kind.suffixes]
+    assert len(endings) == len(set(endings))
+
+
+def test_formats_agree_on_a_real_recording(data_folder, tmp_path):
+    path = data_folder / "ptb-xl/records100/00000/00001_lr"
+    record = read_record(f"{path}.hea")
+    np.testing.assert_array_equal(read_record(path).signal, record.signal)
+    np.save(tmp_path / "a.npy", record.signal)
+    lines = [",".join(record.leads), *(",".join(map(repr, map(float, row))) for row in record.signal.T)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    for name in ("a.npy", "a.csv"):
+        leads = record.leads if name == "a.npy" else None
+        other = read_record(tmp_path / name, fs=100, leads=leads, unit="mV")
+        np.testing.assert_array_equal(other.signal, record.signal)
+        assert other.leads == record.leads
+
+
+def test_unknown_ending(tmp_path):
+    with pytest.raises(ValueError, match=r"a.doc is of no known format; accepted endings are .csv, .dat"):
+        read_record(tmp_path / "a.doc")
