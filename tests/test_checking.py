@@ -269,16 +269,17 @@ def test_linkage_holds_on_real_data(request, name):
     assert sex["p"] < 0.01
 
 
-@pytest.mark.parametrize("name", ["ptb_xl", "ptb_xl_z"])
-@pytest.mark.parametrize(("shift", "where"), [(1, "next"), (-1, "previous")])
+@pytest.mark.parametrize(
+    ("name", "shift", "where"),
+    [("ptb_xl", 1, "next"), ("ptb_xl", -1, "previous"), ("ptb_xl_z", 1, "next")],
+)
 def test_rows_shifted_by_one_are_found_and_named(request, name, shift, where):
     wrong = moved(request.getfixturevalue(name), lambda n: np.roll(np.arange(n), shift))
-    verdict = judge_linkage(wrong)
+    verdict = judge_linkage(wrong, permutations=50)
     assert verdict.verdict == "broken"
     assert f"fit the metadata of the {where} record" in verdict.reason
 
 
-@pytest.mark.parametrize("name", ["ptb_xl", "ptb_xl_z"])
 @pytest.mark.parametrize(
     "order",
     [
@@ -288,8 +289,8 @@ def test_rows_shifted_by_one_are_found_and_named(request, name, shift, where):
     ],
     ids=["shuffled", "reversed", "shifted by 7"],
 )
-def test_foreign_metadata_is_found(request, name, order):
-    verdict = judge_linkage(moved(request.getfixturevalue(name), order), permutations=100)
+def test_foreign_metadata_is_found(ptb_xl, order):
+    verdict = judge_linkage(moved(ptb_xl, order), permutations=50)
     assert verdict.verdict == "broken"
     assert "no better than chance" in verdict.reason
 
@@ -307,8 +308,10 @@ def test_one_lead_is_enough_for_linkage(ptb_xl, tmp_path):
 
 
 def test_linkage_is_the_same_every_time(ptb_xl):
-    assert judge_linkage(ptb_xl, permutations=20) == judge_linkage(ptb_xl, permutations=20)
-    assert judge_linkage(ptb_xl, permutations=20, seed=1) != judge_linkage(ptb_xl, permutations=20)
+    first = judge_linkage(ptb_xl, permutations=20, most_subjects=250)
+    assert judge_linkage(ptb_xl, permutations=20, most_subjects=250) == first
+    assert judge_linkage(ptb_xl, permutations=20, most_subjects=250, seed=1) != first
+    assert first.targets["sex"].subjects <= 260
 
 
 def test_signals_that_tell_nothing_are_called_broken(tmp_path):

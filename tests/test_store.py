@@ -543,3 +543,23 @@ def test_a_real_record_comes_back_step_by_step(tmp_path, data_folder):
     store = toy.finish()
     np.testing.assert_array_equal(store.read_raw(0)[0], digital.d_signal.T)
     np.testing.assert_array_equal(store.read(0)[0], physical.p_signal.T.astype(np.float32))
+
+
+def test_the_documented_snippet_reads_what_the_store_reads(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "format.md").read_text()
+    snippet = page.split("```python\n")[1].split("```")[0]
+    toy = writer(tmp_path / "store")
+    toy.write_part(0, [record(n, samples=90 if n == 3 else 200) for n in range(4)], [{}] * 4)
+    expected = toy.finish().read([3], "I")[0, 0]
+    monkeypatch.chdir(tmp_path)
+    found: dict = {}
+    exec(snippet, found)  # the page's own code
+    np.testing.assert_allclose(found["signal"], expected, rtol=1e-6)
+    assert np.isnan(found["signal"]).sum() == 110
+
+
+def test_the_documented_columns_are_those_of_the_code():
+    from openclef.columns import FIXED_COLUMNS, PLAUSIBLE
+
+    page = (Path(__file__).parents[1] / "docs" / "format.md").read_text()
+    assert all(f"`{name}`" in page for name in [*FIXED_COLUMNS, *PLAUSIBLE, "sex"])
