@@ -103,10 +103,11 @@ def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
         raise ValueError(
             f"{path} is refused: it is damaged, or a pickle that needs more than tensors and could run code "
-            f"({' '.join(str(error).split())[:400]}). Download it again; if you trust it, save its tensors "
-            'alone where it was made: torch.save({"state_dict": checkpoint["state_dict"]}, "weights.pt").'
+            f"({reason[:300]}). Download it again; if you trust it, save its tensors alone at their source: "
+            'torch.save({"state_dict": checkpoint["state_dict"]}, "weights.pt").'
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         raise ValueError(f"{damaged} ({error}); download it again.") from error
