@@ -86,11 +86,16 @@ class Store:
         >>> from openclef.record import Record
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     writer = StoreWriter(folder, name="one", scale=0.001, fs=4, leads=("I", "II"), seconds=1)
-        ...     record = Record(np.full((2, 4), 0.5), fs=4, leads=("I", "II"), record_id="a")
-        ...     refused = writer.write_part(0, [record], [{"age_years": 60}])
+        ...     values = {"a": 0.5, "b": 1.0}
+        ...     records = [Record(np.full((2, 4), v), 4, ("I", "II"), name) for name, v in values.items()]
+        ...     refused = writer.write_part(0, records, [{"age_years": 60}, {"age_years": 40}])
         ...     store = writer.finish()
-        ...     len(store), store.read([0], leads="II").tolist(), float(store.records.age_years[0])
-        (1, [[[0.5, 0.5, 0.5, 0.5]]], 60.0)
+        ...     print(len(store), store.read([0], leads="II"), store.read_raw(0, "I").max(), store.subjects())
+        ...     print(store.signals(0).shape, store.records["age_years"].tolist())
+        ...     print(store.add_risk("age").risks, store.risk("age")["value"].tolist())
+        2 [[[0.5 0.5 0.5 0.5]]] 500 ['216e3be0b63114c7' 'b20a20a573e672c7']
+        (2, 2, 4) [60.0, 40.0]
+        ['age'] [60.0, 40.0]
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -64,8 +64,10 @@ class StoreWriter:
         ...     writer = StoreWriter(folder, name="one", scale=0.001, fs=4, leads=("I",), seconds=1)
         ...     writer.write_part(0, [Record(np.zeros((1, 4)), 4, ("I",), "a"),
         ...                           Record(np.full((1, 4), 99.0), 4, ("I",), "b")], [{}, {}])
+        ...     print(writer.finished_parts(), [record_id for record_id, reason in writer.skipped()])
         ...     print(writer.finish())
         [('b', "value 99 is outside the store's range of ±32.767; ...")]
+        {0} ['b']
         Store(...: one, 1 windows of 1 s, I at 4 Hz)
     """
 
