@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
+import platform
 import re
 import time
 from collections import Counter
@@ -106,8 +108,9 @@ def convert(
     parts = _parts(len(records), plan.part_records)
     skipped = writer.skipped()
     done = sum(len(parts[index]) for index in finished if index < len(parts))
+    owner = (platform.node(), os.getpid())
     jobs = (
-        joblib.delayed(_convert_part)(writer, index, records.iloc[part.start : part.stop], plan.read)
+        joblib.delayed(_convert_part)(writer, index, records.iloc[part.start : part.stop], plan.read, owner)
         for index, part in enumerate(parts)
         if index not in finished
     )
@@ -177,12 +180,13 @@ def _parts(count: int, size: int) -> list[range]:
 
 
 def _convert_part(
-    writer: StoreWriter, index: int, rows: pd.DataFrame, read: Any
+    writer: StoreWriter, index: int, rows: pd.DataFrame, read: Any, owner: tuple[str, int]
 ) -> tuple[int, list[tuple[str, str]]]:
     """Read the records of a part and write it; runs in a worker process."""
     taken, columns, skipped = [], [], []
     public = [name for name in rows if str(name)[0] != "_" and name != "record_id"]
     for row in rows.to_dict("records"):
+        _stop_if_orphaned(owner)
         try:
             record = read(row)
         except (OSError, ValueError) as error:
@@ -190,7 +194,21 @@ def _convert_part(
             continue
         taken.append(record)
         columns.append({str(name): row[name] for name in public})
+    _stop_if_orphaned(owner)
     return index, writer.write_part(index, taken, columns, skipped)
+
+
+def _stop_if_orphaned(owner: tuple[str, int]) -> None:
+    """End a worker whose conversion was killed, so that it does not write into the one that follows."""
+    node, process = owner
+    if os.name != "posix" or node != platform.node():
+        return
+    try:
+        os.kill(process, 0)  # asks only whether the process is there
+    except ProcessLookupError:
+        os._exit(1)
+    except PermissionError:
+        return
 
 
 def _reason(error: Exception) -> str:

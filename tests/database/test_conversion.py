@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -185,9 +186,10 @@ def test_killed_at_random_moments(tmp_path, data_folder):
     call = [sys.executable, str(tmp_path / "killed.py"), str(data_folder / "ptb-xl")]
     subprocess.run([*call, str(tmp_path / "whole")], check=True)
     choice = random.Random(0)
-    kills, done = 0, 0
+    kills, done, groups = 0, 0, []
     while kills < 5:
         process = subprocess.Popen([*call, str(tmp_path / "store")], start_new_session=True)
+        groups.append(process.pid)
         goal = done + choice.randrange(1, 10)
         while process.poll() is None and done < goal:
             time.sleep(0.005)
@@ -198,4 +200,7 @@ def test_killed_at_random_moments(tmp_path, data_folder):
         process.wait()
         assert not (tmp_path / "store/dataset.json").exists()
     subprocess.run([*call, str(tmp_path / "store")], check=True)
+    for group in groups:  # idle workers outlive the process that was killed
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
     assert checksums(tmp_path / "store") == checksums(tmp_path / "whole")
