@@ -231,8 +231,9 @@ class Preprocessing:
         if length > self.seconds * fs - 1 - 1e-6:  # the window is full but for less than a sample
             last = torch.where(last == length - 1, self._span(signal, fs), last)
         # Sample j of the window lies at j * fs / self.fs source samples; each of those lasts until the next.
-        source = torch.arange(self.samples, device=signal.device, dtype=torch.float64) * (fs / self.fs) + 1e-6
-        return (source >= first) & (source < last + 1)
+        source = (torch.arange(self.samples, dtype=torch.float64) * (fs / self.fs) + 1e-6).long()
+        source = source.to(signal.device)
+        return (source >= first) & (source <= last)
 
     def check(self, fs: float, unit: str) -> None:
         """Refuse signals that this preprocessing cannot make valid.
