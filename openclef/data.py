@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -28,22 +27,35 @@ RESIDENT_BYTES = (
 )  # signals up to this size are held in memory; larger pools are read from the shards
 
 
-@dataclass(frozen=True)
 class Batch:
     """Two views of each of B windows, and what guidance needs to know about them.
 
-    Attributes:
-        first, second: views, (B, 1, time) float32, z-scored.
+    A plain class on purpose: Fabric casts the tensors of tuples and dataclasses to the training precision, and risk
+    in bfloat16 would lose most of its digits.
+
+    Args:
+        first: views, (B, 1, time) float32, z-scored.
+        second: the other views of the same windows.
         risk: (B,) float32 in the score's unit, NaN where unknown.
         completeness: (B,) float32, share of the score's inputs that are known, 0 to 1.
         subject: (B,) int64.
+
+    Example:
+        >>> views = torch.zeros(2, 4, 1, 500)
+        >>> len(Batch(views[0], views[1], torch.rand(4), torch.ones(4), torch.arange(4)).risk)
+        4
     """
 
-    first: torch.Tensor
-    second: torch.Tensor
-    risk: torch.Tensor
-    completeness: torch.Tensor
-    subject: torch.Tensor
+    def __init__(
+        self,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        risk: torch.Tensor,
+        completeness: torch.Tensor,
+        subject: torch.Tensor,
+    ) -> None:
+        self.first, self.second = first, second
+        self.risk, self.completeness, self.subject = risk, completeness, subject
 
 
 def seeded(device: torch.device | str, *keys: int) -> torch.Generator:
@@ -70,6 +82,8 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 class Pool:
     """Windows of several stores with their risk, completeness and subject.
+
+    A record that stands in two stores of one subject namespace is taken from the first of them only.
 
     Args:
         stores: stores to draw from; their rates, units and leads may differ.
@@ -105,6 +119,7 @@ class Pool:
         self.stores = list(stores)
         self.lead = lead
         rows, owner, values, completeness, subject_keys = [], [], [], [], []
+        taken: dict[str, set[str]] = {}  # per namespace: records of the stores before
         self.available: list[np.ndarray] = []  # per store: (rows of the store, lead) bool
         for number, store in enumerate(self.stores):
             if lead != "random" and lead not in store.leads:
@@ -120,6 +135,10 @@ class Pool:
                 np.ones(len(store), bool) if split == "all" else store.records["split"].to_numpy() == split
             )
             chosen &= available.any(axis=1)
+            record_ids = store.records["record_id"]
+            before = taken.setdefault(store.subject_namespace, set())
+            chosen &= ~record_ids.isin(before).to_numpy()
+            before |= set(record_ids)
             at = np.flatnonzero(chosen)
             rows.append(at)
             owner.append(np.full(len(at), number))

@@ -46,7 +46,7 @@ def _few_threads() -> None:
     import sys
 
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(2)
+        sys.modules["torch"].set_num_threads(1)
     warnings.simplefilter("default")
 
 
