@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,11 +118,16 @@ def convert(
     _check_share(skipped, len(records), max_skipped_share, writer)
     processes = min(workers or joblib.cpu_count(), len(parts) - len(finished)) or 1
     results = joblib.Parallel(n_jobs=processes, return_as="generator_unordered")(jobs)
-    with _bar(progress, f"converting {plan.name}", len(records), done) as advance:
-        for index, left_out in results:
-            skipped += left_out
-            advance(len(parts[index]))
-            _check_share(skipped, len(records), max_skipped_share, writer)
+    try:
+        with _bar(progress, f"converting {plan.name}", len(records), done) as advance:
+            for index, left_out in results:
+                skipped += left_out
+                advance(len(parts[index]))
+                _check_share(skipped, len(records), max_skipped_share, writer)
+    finally:
+        with warnings.catch_warnings():  # joblib warns of the parts that are given up
+            warnings.filterwarnings("ignore", message=".*have been cancelled")
+            results.close()
     return writer.finish()
 
 
