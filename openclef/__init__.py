@@ -26,19 +26,32 @@ _PUBLIC = {
     "check": "openclef.checking",
     "pretrain": "openclef.pretraining",
     "load": "openclef.checkpoint",
-    "load_official": "openclef.model",
+    "load_official": "openclef.published",
     "embed": "openclef.embedding",
     "evaluate": "openclef.protocol.evaluation",
-    "compare": "openclef.protocol.evaluation",
+    "compare": "openclef.protocol.result",
     "Record": "openclef.record",
     "Store": "openclef.store",
     "Task": "openclef.store",
     "Encoder": "openclef.model",
+    "Result": "openclef.protocol.result",
+    "Run": "openclef.pretraining",
+    "Optimisation": "openclef.optimisation",
     "Preprocessing": "openclef.preprocessing",
     "Guidance": "openclef.guidance",
     "Views": "openclef.augment",
 }
-_PACKAGES = ("backbone", "database", "formats", "loss", "method", "protocol", "reporting", "risk", "simulator")
+_PACKAGES = (
+    "backbone",
+    "database",
+    "formats",
+    "loss",
+    "method",
+    "protocol",
+    "reporting",
+    "risk",
+    "simulator",
+)
 
 __all__ = ["__version__", *_PUBLIC]
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from pathlib import Path
+from typing import Literal, get_args
 
 from openclef.noise import add_noise
 
-if TYPE_CHECKING:
+MYPY = False  # a type checker reads True; jsonargparse would run a TYPE_CHECKING block and import torch
+if MYPY:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import torch
 
@@ -27,7 +28,6 @@ class Views:
     """How two views are made of a record; the defaults are the paper's, with synthesised noise.
 
     Args:
-        lead: "random", a lead drawn for each record and step, or the name of the one lead to use.
         same_lead_probability: Probability that view 2 takes view 1's lead; else it draws its own
             (0.8 in the released code: the same lead in 82 % of records of 12 leads).
         noise: "synthetic"; "recorded", from `noise_file`; or "none".
@@ -48,7 +48,7 @@ class Views:
         Released code of arXiv 2512.02180; shifts and crops are this project's.
 
     Example:
-        >>> Views(lead="I", crop_s=8.0).same_lead_probability
+        >>> Views(crop_s=8.0).same_lead_probability
         0.8
         >>> Views(noise="recorded")
         Traceback (most recent call last):
@@ -56,7 +56,6 @@ class Views:
         ValueError: noise is 'recorded' and noise_file None; pass the path of DATA_noises_real.mat, or ...
     """
 
-    lead: str = "random"
     same_lead_probability: float = 0.8
     noise: Noise = "synthetic"
     noise_file: str | Path | None = None
@@ -107,7 +106,7 @@ def make_view(
     Args:
         signal: (B, 1, T) filtered, in mV; not modified.
         fs: Sampling rate in Hz.
-        views: The settings; `lead` and `same_lead_probability` act in `draw_leads`.
+        views: The settings; `same_lead_probability` acts in `draw_leads`.
         generator: Source of all random numbers.
         bank: Recorded noise at this rate, from `load_noise_bank`; needed for noise "recorded".
 

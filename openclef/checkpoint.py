@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,17 +54,19 @@ def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = Fals
             raise FileExistsError(
                 f"{folder} is not empty and holds no run; pass another folder, or empty it yourself."
             )
-        before = config_file.read_text()
+        before = json.loads(config_file.read_text())
         if overwrite:
             for name in ("run.json", "checkpoint.pt", "metrics.csv", "pretraining_subjects.json"):
                 (folder / name).unlink(missing_ok=True)
+            for name in ("model", "tensorboard"):
+                shutil.rmtree(folder / name, ignore_errors=True)
         elif is_finished(folder):
             raise FileExistsError(
                 f"{folder} holds a finished run; load it with openclef.load, or pass another folder or overwrite=True."
             )
-        elif json.loads(before) != json.loads(text):
+        elif before != json.loads(text):
             raise FileExistsError(
-                f"{folder} holds an unfinished run with other settings ({_difference(json.loads(before), json.loads(text))}); "
+                f"{folder} holds an unfinished run with other settings ({_difference(before, json.loads(text))}); "
                 "resume it with the same settings, or pass another folder or overwrite=True."
             )
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +106,10 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
 
     Raises:
         ValueError: the file is damaged.
+
+    Example:
+        >>> read_checkpoint(Path("no/such/run")) is None
+        True
     """
     path = folder / "checkpoint.pt"
     if not path.exists():
@@ -122,6 +129,18 @@ def finish_run(folder: Path, encoder: Encoder, subjects: Iterable[str]) -> None:
         folder: a run folder.
         encoder: what the run made.
         subjects: hashes of the subjects that it was trained on (`Store.subjects`).
+
+    Example:
+        >>> import tempfile
+        >>> from openclef.backbone import BACKBONES
+        >>> from openclef.preprocessing import Preprocessing
+        >>> net = BACKBONES["resnext1d_small"](leads=1)
+        >>> encoder = Encoder(net, Preprocessing(), backbone_name="resnext1d_small")
+        >>> folder = Path(tempfile.mkdtemp()) / "run"
+        >>> start_run(folder, {})
+        >>> finish_run(folder, encoder, ["00ff"])
+        >>> load(folder).pretraining_subjects
+        frozenset({'00ff'})
     """
     save_encoder(encoder, folder / "model")
     text = json.dumps(sorted(set(subjects)))

@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_OWN_OPTIONS = ("score",)  # commands whose options depend on their first argument
+_OWN_OPTIONS = ("score", "list")  # commands that read their own arguments
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,7 +91,7 @@ def _settings(name: str, call: Callable[..., Any], given: list[str]) -> dict[str
     )
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_function_arguments(call, as_positional=True, fail_untyped=False, sub_configs=True)
-    settings = dict(parser.instantiate_classes(parser.parse_args(given)))
+    settings = dict(parser.instantiate(parser.parse_args(given)))
     settings.pop("config", None)
     return settings
 

@@ -6,6 +6,7 @@ The signatures are the commands' options and the docstrings their help, so nothi
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,24 +28,38 @@ def demo(out: str = "runs/demo", *, patients: int = 1500, epochs: int = 12, seed
     return 0
 
 
-def list_things(
-    kind: Literal["databases", "risks", "backbones", "methods", "protocols", "formats"] = "databases",
-    *,
-    json: bool = False,
-) -> int:
+KINDS = ("databases", "risks", "backbones", "methods", "protocols", "formats")
+
+
+def list_things(arguments: list[str]) -> int:
     """List what can be named elsewhere on the command line.
 
     Args:
-        kind: databases, risks, backbones, methods, protocols or formats.
-        json: print JSON instead of lines.
+        arguments: one of KINDS, and "--json true" for JSON instead of lines.
+
+    Example:
+        >>> list_things(["methods"])
+        clef: CLEF: ...
     """
-    rows = _rows(kind)
-    if json:
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="openclef list", description="List what can be named elsewhere.")
+    parser.add_argument("kind", nargs="?", choices=KINDS, default="databases")
+    parser.add_argument("--json", choices=("true", "false"), default="false", help="print JSON")
+    given = parser.parse_args(arguments)
+    rows = _rows(given.kind)
+    if given.json == "true":
         _print_json(rows)
         return 0
     for row in rows:
-        name, *rest = row.values()
-        print(f"{name}: {'; '.join(str(value) for value in rest if value)}" if rest else name)
+        rest = dict(row)
+        name = rest.pop("name")
+        words = [
+            f"{value:,} {key}" if isinstance(value, int) else str(value)
+            for key, value in rest.items()
+            if value
+        ]
+        print(f"{name}: {'; '.join(words)}")
     return 0
 
 
@@ -76,17 +91,27 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             }
             for n, s in SCORES.items()
         ]
+    if kind == "formats":
+        from openclef.formats import FORMATS
+
+        return [{"name": name, "what": each.title} for name, each in FORMATS.items()]
+    import torch
+
+    from openclef.backbone import BACKBONES
+    from openclef.method import METHODS
+    from openclef.protocol import PROTOCOLS
+
     if kind == "backbones":
-        from openclef.backbone import BACKBONES as TABLE
-    elif kind == "methods":
-        from openclef.method import METHODS as TABLE  # type: ignore[assignment]
-    elif kind == "protocols":
-        from openclef.protocol import PROTOCOLS as TABLE  # type: ignore[assignment]
-    else:
-        from openclef.formats import FORMATS as TABLE  # type: ignore[assignment]
+        with torch.device("meta"):  # counts parameters without making them
+            nets = {name: build(leads=1) for name, build in BACKBONES.items()}
+        return [
+            {"name": name, "dim": net.dim, "parameters": sum(p.numel() for p in net.parameters())}
+            for name, net in nets.items()
+        ]
+    table: dict[str, Any] = METHODS if kind == "methods" else PROTOCOLS
     return [
-        {"name": name, "what": (getattr(value, "__doc__", "") or "").strip().split("\n")[0]}
-        for name, value in TABLE.items()
+        {"name": name, "what": (import_module(each.__module__).__doc__ or "").split("\n")[0]}
+        for name, each in table.items()
     ]
 
 

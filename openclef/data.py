@@ -250,6 +250,11 @@ def make_batch(
 
     Returns:
         A Batch of len(index) pairs, in the order of `index`.
+
+    Example:
+        >>> import inspect
+        >>> list(inspect.signature(make_batch).parameters)[:2]
+        ['pool', 'index']
     """
     first_parts, second_parts, order = [], [], []
     owner = pool.owner[index]
@@ -276,7 +281,7 @@ def make_batch(
                 torch.cat([filtered[half], valid[half].float()], dim=1), preprocessing.fs, views, generator
             )
             view = disturb(moved[:, :1], preprocessing.fs, views, generator, bank=noise_bank)
-            both.append(preprocessing.normalise(view, moved[:, 1:] > 0.5))
+            both.append(preprocessing.standardise(view, moved[:, 1:] > 0.5))
         first_parts.append(both[0])
         second_parts.append(both[1])
         order.append(at)
@@ -296,14 +301,21 @@ class Batches:
     Args:
         pool: the windows.
         batch_size: windows over all ranks together; each rank takes its share of every batch.
-        preprocessing, views: see `make_batch`.
+        preprocessing: the model's, see `make_batch`.
+        views: see `make_batch`.
         seed: of order, leads and augmentation.
-        rank, world_size: this process among all.
+        rank: number of this process.
+        world_size: of so many.
         device: where the batches are made.
         shuffle: a permutation an epoch; False keeps the pool's order and draws the same views every epoch (validation).
 
     Raises:
         ValueError: batch_size is not a multiple of world_size, or the pool is smaller than one batch.
+
+    Example:
+        >>> import inspect
+        >>> list(inspect.signature(Batches).parameters)[:2]
+        ['pool', 'batch_size']
     """
 
     def __init__(
@@ -333,11 +345,10 @@ class Batches:
         self.preprocessing, self.views = preprocessing, views
         self.seed, self.rank, self.world_size = seed, rank, world_size
         self.device, self.shuffle = device, shuffle
-        if views.noise == "recorded":
+        self.noise_bank: dict[str, torch.Tensor] | None = None
+        if views.noise == "recorded" and views.noise_file is not None:
             bank = load_noise_bank(views.noise_file, fs=preprocessing.fs)
             self.noise_bank = {kind: values.to(device) for kind, values in bank.items()}
-        else:
-            self.noise_bank = None
 
     def __len__(self) -> int:
         return len(self.pool) // self.batch_size

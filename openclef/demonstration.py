@@ -23,7 +23,7 @@ __all__ = ["run_demo"]
 PREPROCESSING = Preprocessing(fs=125.0, seconds=10.0)
 VIEWS = Views(noise_level_mv=None, noise_snr_db=15.0, crop_s=8.0)
 OPTIMISATION = Optimisation(learning_rate=1e-3, schedule="cosine", warmup_epochs=1.0, weight_decay=1e-4)
-TASKS = ("sim/age", "sim/af", "sim/lvh")
+TASKS = ("sim/disease", "sim/age")
 
 
 def run_demo(out: Path, *, patients: int = 1500, epochs: int = 12, seed: int = 0) -> pd.DataFrame:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-if TYPE_CHECKING:
+MYPY = False  # a type checker reads True; jsonargparse would run a TYPE_CHECKING block and import torch
+if MYPY:
     from collections.abc import Sequence
 
     import torch

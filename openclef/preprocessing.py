@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
+MYPY = False  # a type checker reads True; jsonargparse would run a TYPE_CHECKING block and import torch
+if MYPY:
     from torch import Tensor
 
 NORMALISATIONS = ("zscore", "none")
@@ -30,7 +31,7 @@ class Preprocessing:
         band: Pass band (low, high) in Hz of a zero-phase Butterworth filter; either edge may be None, and
             band=None only resamples.
         order: Order of the Butterworth filter, 1 to 10, as scipy.signal.butter counts it.
-        normalisation: "zscore" (each lead to mean 0 and population standard deviation 1) or "none".
+        normalise: "zscore" (each lead to mean 0 and population standard deviation 1) or "none".
         filtering: "fft" (on the signal's device, with gradient; forward-backward filtering with 4 s of odd
             padding, to within a per cent) or "scipy" (exactly what the published weights were trained with:
             (b, a) form, scipy.signal.filtfilt, its default padding; float64 on the CPU, without gradient).
@@ -55,7 +56,7 @@ class Preprocessing:
     seconds: float = 10.0
     band: tuple[float | None, float | None] | None = (0.67, 40.0)
     order: int = 5
-    normalisation: str = "zscore"
+    normalise: str = "zscore"
     filtering: str = "fft"
 
     def __post_init__(self) -> None:
@@ -65,9 +66,9 @@ class Preprocessing:
             )
         if not (math.isfinite(self.seconds) and self.samples >= 1):
             raise ValueError(f"seconds={self.seconds} holds no sample at {self.fs:g} Hz; pass a longer one.")
-        if self.normalisation not in NORMALISATIONS:
+        if self.normalise not in NORMALISATIONS:
             raise ValueError(
-                f"normalisation={self.normalisation!r} is unknown; pass one of {', '.join(NORMALISATIONS)}."
+                f"normalise={self.normalise!r} is unknown; pass one of {', '.join(NORMALISATIONS)}."
             )
         if self.filtering not in FILTERINGS:
             raise ValueError(f"filtering={self.filtering!r} is unknown; pass one of {', '.join(FILTERINGS)}.")
@@ -112,7 +113,7 @@ class Preprocessing:
             >>> Preprocessing(seconds=2)(torch.randn(3, 12, 250), fs=125).shape
             torch.Size([3, 12, 1000])
         """
-        return self.normalise(self.filter(signal, fs), self.valid(signal, fs))
+        return self.standardise(self.filter(signal, fs), self.valid(signal, fs))
 
     def filter(self, signal: Tensor, fs: float) -> Tensor:
         """Fill gaps, resample and band-pass.
@@ -170,8 +171,8 @@ class Preprocessing:
             filtered = filter_by_scipy(window, self.fs, self.band, self.order)
             return torch.from_numpy(filtered).to(device=signal.device, dtype=torch.float32)
 
-    def normalise(self, signal: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Z-score each lead over its valid samples (where normalisation is "zscore"); the others become 0.
+    def standardise(self, signal: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Z-score each lead over its valid samples (where `normalise` is "zscore"); the others become 0.
 
         A constant lead becomes zeros.
 
@@ -184,13 +185,13 @@ class Preprocessing:
 
         Example:
             >>> import torch
-            >>> Preprocessing().normalise(torch.tensor([[[1.0, 3.0, 1.0, 3.0]]]))
+            >>> Preprocessing().standardise(torch.tensor([[[1.0, 3.0, 1.0, 3.0]]]))
             tensor([[[-1.,  1., -1.,  1.]]])
         """
         import torch
 
         signal = signal.float()
-        if self.normalisation == "zscore":
+        if self.normalise == "zscore":
             if valid is None:
                 variance, mean = torch.var_mean(signal, dim=-1, correction=0, keepdim=True)
                 signal = signal - mean
@@ -267,10 +268,10 @@ class Preprocessing:
                 f"unit={unit!r} is unknown; this model takes signals in {', '.join(UNITS)}. "
                 "Convert the signal and name its unit."
             )
-        if unit != "mV" and self.normalisation == "none":
+        if unit != "mV" and self.normalise == "none":
             raise ValueError(
-                f"unit={unit!r} does not fit normalisation='none', where amplitudes in mV count; "
-                "convert the signal to mV, or use a model with normalisation='zscore'."
+                f"unit={unit!r} does not fit normalise='none', where amplitudes in mV count; "
+                "convert the signal to mV, or use a model with normalise='zscore'."
             )
 
     def to_dict(self) -> dict[str, Any]:

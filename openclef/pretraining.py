@@ -6,9 +6,9 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,10 +18,6 @@ from openclef.guidance import Guidance
 from openclef.optimisation import Optimisation
 from openclef.preprocessing import Preprocessing
 from openclef.store import Store, open_store
-
-if TYPE_CHECKING:
-    from openclef.data import Pool
-    from openclef.model import Encoder
 
 __all__ = ["Run", "pretrain"]
 
@@ -45,7 +41,7 @@ class Run:
     warnings: list[str]
 
     @property
-    def model(self) -> Encoder:
+    def model(self) -> openclef.model.Encoder:
         """The encoder, loaded from the folder."""
         from openclef.checkpoint import load
 
@@ -53,7 +49,7 @@ class Run:
 
 
 def pretrain(
-    stores: Sequence[str | Path | Store],
+    stores: str | Path | Sequence[Any],
     out: str | Path,
     *,
     method: str = "clef",
@@ -89,7 +85,7 @@ def pretrain(
     The same call on the folder of an interrupted run resumes it, bit for bit on a CPU.
 
     Args:
-        stores: folders made by `openclef convert`, or Store objects; they are pooled.
+        stores: a folder made by `openclef convert`, or a list of folders or Store objects, which are pooled.
         out: run folder; see `openclef.checkpoint` for what it holds.
         method: "clef" or "simclr".
         backbone: resnext1d_small, resnext1d_medium or resnext1d_large.
@@ -110,7 +106,7 @@ def pretrain(
         alignment_weight: factor of L_d.
         use_completeness: discount pairs by missing metadata.
         guidance: how risk becomes pair weights.
-        views: leads, noise, masking, shift and crop.
+        views: same-lead probability, noise, masking, shift and crop.
         preprocessing: rate (Hz), length (s), band (Hz) and normalisation; travels with the encoder.
         optimisation: optimiser and schedule.
         precision: "32-true" or "bf16-mixed".
@@ -141,8 +137,8 @@ def pretrain(
         raise ValueError('no store was given; pass at least one, for example ["stores/ptb_xl"].')
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}; pass at least 1.")
-    opened = [store if isinstance(store, Store) else open_store(store) for store in stores]
-    views = replace(views, lead=lead)
+    given = [stores] if isinstance(stores, (str, Path)) else stores
+    opened = [store if isinstance(store, Store) else open_store(store) for store in given]
     for store in opened:
         preprocessing.check(store.fs, store.unit)
         if store.unit != "mV" and views.noise != "none" and views.noise_snr_db is None:
@@ -159,6 +155,14 @@ def pretrain(
     from openclef.method import METHODS
     from openclef.method.collapse import likely_causes
     from openclef.model import Encoder
+    from openclef.pooling import (
+        epoch_means,
+        make_validator,
+        pool_facts,
+        training_pool,
+        validation_pool,
+        without_inputs,
+    )
     from openclef.training import fit, make_fabric
 
     _known(method, METHODS, "method")
@@ -172,9 +176,9 @@ def pretrain(
         start_run(folder, config, overwrite=overwrite)
     fabric.barrier()
 
-    unguided = _without_inputs(opened, risk) if guided and risk else []
-    pool = _pool(opened, split, risk if guided else None, lead, unguided)
-    held_out = _validation_pool(
+    unguided = without_inputs(opened, risk) if guided and risk else []
+    pool = training_pool(opened, split, risk if guided else None, lead, unguided)
+    held_out = validation_pool(
         opened, risk if guided else None, lead, unguided, batch_size, fabric.world_size
     )
     if held_out is not None and set(held_out.subject_hash) & set(pool.subject_hash):
@@ -211,7 +215,7 @@ def pretrain(
     if console is not None and fabric.is_global_zero:
         _announce(console, opened, pool, held_out, method, risk if guided else None, unguided, folder)
 
-    facts = _pool_facts(pool, batch_size)
+    facts = pool_facts(pool, batch_size)
     watched = None if guided else ("effective_rank", "effective_rank_share", "mean_cosine", "negatives")
     said: list[str] = []
 
@@ -233,8 +237,8 @@ def pretrain(
         folder=folder,
         epochs=epochs,
         optimisation=optimisation,
-        summarise=_means,
-        validate=_validator(held_out, pool, batch_size, common),
+        summarise=epoch_means,
+        validate=make_validator(held_out, pool, batch_size, common),
         after_epoch=after_epoch,
         save_seconds=save_seconds,
         console=console,
@@ -285,46 +289,6 @@ def _configuration(given: dict[str, Any], stores: list[Store]) -> dict[str, Any]
     return json.loads(json.dumps(values))
 
 
-def _without_inputs(stores: list[Store], risk: str) -> list[str]:
-    """Return the folder names of stores that lack the risk and every input to compute it from."""
-    from openclef.risk import SCORES
-
-    return [
-        store.path.name
-        for store in stores
-        if risk not in store.risks
-        and risk in SCORES
-        and not any(
-            name in store.records.columns
-            and (store.records[name].notna() & (store.records[name] != "")).any()
-            for name in SCORES[risk].inputs
-        )
-    ]
-
-
-def _pool(stores: list[Store], split: str, risk: str | None, lead: str, unguided: list[str]) -> Pool:
-    from openclef.data import Pool
-
-    pool = Pool(stores, split=split, risk=risk, lead=lead, unguided=unguided)
-    if risk is not None and not np.isfinite(pool.risk).any():
-        raise ValueError(
-            f"no window of split {split!r} has a known {risk!r}; check its inputs with `openclef risk`, "
-            "or pass method=simclr to pretrain without guidance."
-        )
-    return pool
-
-
-def _validation_pool(
-    stores: list[Store], risk: str | None, lead: str, unguided: list[str], batch_size: int, world_size: int
-) -> Pool | None:
-    from openclef.data import Pool
-
-    rows = sum(int((store.records["split"] == "val").sum()) for store in stores)
-    if rows < max(batch_size, 2 * world_size):
-        return None
-    return Pool(stores, split="val", risk=risk, lead=lead, unguided=unguided)
-
-
 def _gatherer(fabric: Any) -> Any:
     """Return a function that joins a tensor over all processes, passing gradients back to where they came from."""
     if fabric.world_size == 1:
@@ -332,58 +296,11 @@ def _gatherer(fabric: Any) -> Any:
     return lambda tensor: fabric.all_gather(tensor, sync_grads=tensor.requires_grad).flatten(0, 1)
 
 
-def _means(seen: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the mean of each named scalar over an epoch; NaN (no pair to speak of) does not count."""
-    import torch
-
-    return {name: float(torch.stack([each[name] for each in seen]).float().nanmean()) for name in seen[0]}
-
-
-def _validator(held_out: Pool | None, pool: Pool, batch_size: int, common: dict[str, Any]) -> Any:
-    """Return what is measured after an epoch: losses on held-out subjects, spread on theirs or, without any, on some of the pool."""
-    import torch
-
-    from openclef.data import Batches
-    from openclef.method.collapse import spread
-
-    batches = Batches(held_out or pool, batch_size=batch_size, seed=0, shuffle=False, **common)
-    watched = max(1, 512 // batch_size)  # batches whose embeddings are looked at: enough to see a collapse
-
-    def validate(module: Any) -> dict[str, float]:
-        losses, first, second = [], [], []
-        with torch.no_grad():
-            for number, batch in enumerate(batches.epoch(0)):
-                if held_out is None and number == watched:
-                    break
-                step = module(batch)
-                losses.append({"loss": step.loss, **step.terms})
-                if number < watched:
-                    first.append(step.first)
-                    second.append(step.second)
-        values = spread(torch.cat(first), torch.cat(second))
-        if held_out is not None:
-            values |= {f"val_{name}": value for name, value in _means(losses).items()}
-        return values
-
-    return validate
-
-
-def _pool_facts(pool: Pool, batch_size: int) -> dict[str, float]:
-    """Return what the collapse watch wants to know of the pool."""
-    known = pool.risk[np.isfinite(pool.risk)]
-    low, middle, high = np.percentile(known, [5, 50, 95]) if len(known) else (0.0, 1.0, 0.0)
-    return {
-        "negatives": 2.0 * (batch_size - 1),
-        "completeness_mean": float(pool.completeness.mean()),
-        "risk_spread": float((high - low) / max(abs(middle), 1e-12)),
-    }
-
-
 def _announce(
     console: Any,
     stores: list[Store],
-    pool: Pool,
-    held_out: Pool | None,
+    pool: Any,
+    held_out: Any,
     method: str,
     risk: str | None,
     unguided: list[str],

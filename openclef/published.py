@@ -19,7 +19,7 @@ from openclef.preprocessing import Preprocessing
 
 PREFIX = "backbone."
 PREPROCESSING = Preprocessing(
-    fs=500.0, seconds=10.0, band=(0.67, 40.0), order=5, normalisation="zscore", filtering="scipy"
+    fs=500.0, seconds=10.0, band=(0.67, 40.0), order=5, normalise="zscore", filtering="scipy"
 )
 
 

@@ -17,7 +17,7 @@ MISSING = -32768
 """The int16 value of a missing sample."""
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it is there whole or not at all, also when the machine stops in the middle.
 
     Args:
@@ -172,6 +172,12 @@ def open_shard(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
     Raises:
         ValueError: if the file is missing, cut short, too long, or of another type or shape.
+
+    Example:
+        >>> open_shard(Path("no-such.npy"), (1, 1, 1))
+        Traceback (most recent call last):
+        ...
+        ValueError: ...
     """
     what_to_do = "the store is damaged: copy this file again from a good copy, or convert with overwrite=True"
     try:
@@ -190,7 +196,19 @@ def open_shard(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file atomically.
+
+    Args:
+        path: the file.
+        content: what JSON can hold.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder, "a.json"), {"one": 1})
+        ...     json.loads(Path(folder, "a.json").read_text())
+        {'one': 1}
+    """
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     def write(temporary: Path) -> None:

@@ -26,7 +26,17 @@ __all__ = ["EpochBatches", "fit", "make_fabric"]
 
 
 class EpochBatches(Protocol):
-    """What `fit` draws from: batches of an epoch, from any step on, the same each time they are asked for."""
+    """What `fit` draws from: batches of an epoch, from any step on, the same each time they are asked for.
+
+    Example:
+        >>> class Two:
+        ...     batch_size = 4
+        ...     def __len__(self): return 2
+        ...     def epoch(self, epoch, start=0): return iter(["first", "second"][start:])
+        >>> batches: EpochBatches = Two()
+        >>> list(batches.epoch(0, start=1))
+        ['second']
+    """
 
     batch_size: int
 
@@ -137,6 +147,11 @@ def fit(
     Raises:
         FloatingPointError: the loss is no longer finite.
         SystemExit: SIGTERM came; the state is saved and the same call resumes it.
+
+    Example:
+        >>> import inspect
+        >>> list(inspect.signature(fit).parameters)[:3]
+        ['fabric', 'module', 'batches']
     """
     state = read_checkpoint(folder)
     optimizer = torch.optim.AdamW(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -25,7 +27,7 @@ def test_cosine_rises_then_falls_to_the_minimum() -> None:
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) in (9, 10)
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 @pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"weight_decay": -1.0}, {"restart_epochs": 0}])

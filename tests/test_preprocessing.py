@@ -191,15 +191,15 @@ def test_normalise_over_valid_samples() -> None:
     generator = torch.Generator().manual_seed(0)
     signal = torch.randn(2, 1, 100, generator=generator) * 5 + 3
     valid = torch.rand(2, 1, 100, generator=generator) > 0.3
-    ready = Preprocessing().normalise(signal, valid)
+    ready = Preprocessing().standardise(signal, valid)
     for row in range(2):
         kept = signal[row][valid[row]]
         expected = (kept - kept.mean()) / (kept.std(correction=0) + 1e-8)
         assert torch.allclose(ready[row][valid[row]], expected, atol=1e-5)
     assert not ready[~valid].any()
-    plain = Preprocessing(normalisation="none")
-    assert torch.equal(plain.normalise(signal), signal)
-    assert torch.equal(plain.normalise(signal, valid), torch.where(valid, signal, 0.0))
+    plain = Preprocessing(normalise="none")
+    assert torch.equal(plain.standardise(signal), signal)
+    assert torch.equal(plain.standardise(signal, valid), torch.where(valid, signal, 0.0))
 
 
 def test_output_is_float32_under_autocast_and_gradients_pass() -> None:
@@ -233,8 +233,8 @@ def test_units_that_a_z_score_takes(unit: str) -> None:
         ({}, float("nan"), "mV", "positive number of Hz"),
         ({}, 500, "V", "unit='V' is unknown"),
         ({}, 500, "", "is unknown"),
-        ({"normalisation": "none"}, 500, "zscore", "amplitudes in mV count"),
-        ({"normalisation": "none"}, 500, "uV", "amplitudes in mV count"),
+        ({"normalise": "none"}, 500, "zscore", "amplitudes in mV count"),
+        ({"normalise": "none"}, 500, "uV", "amplitudes in mV count"),
     ],
 )
 def test_signals_that_cannot_be_made_valid(settings: dict, fs: float, unit: str, message: str) -> None:
@@ -273,7 +273,7 @@ def test_wrong_signals_are_refused(signal: torch.Tensor, fs: float, message: str
         {"order": 0},
         {"order": 11},
         {"order": 2.5},
-        {"normalisation": "minmax"},
+        {"normalise": "minmax"},
         {"filtering": "iir"},
         {"filtering": "scipy", "seconds": 0.05},
     ],
@@ -287,7 +287,7 @@ def test_wrong_settings_are_refused(settings: dict) -> None:
     "model",
     [
         Preprocessing(),
-        Preprocessing(fs=100, seconds=8, band=None, order=2, normalisation="none"),
+        Preprocessing(fs=100, seconds=8, band=None, order=2, normalise="none"),
         Preprocessing(band=(None, 40), filtering="scipy"),
         Preprocessing(band=(0.5, None)),
     ],

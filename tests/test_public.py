@@ -21,9 +21,9 @@ MODULES = sorted(
 
 def _public(module):
     for name, value in vars(module).items():
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__:
-            if inspect.isfunction(value) or inspect.isclass(value):
-                yield name, value
+        own = not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+        if own and (inspect.isfunction(value) or inspect.isclass(value)):
+            yield name, value
 
 
 @pytest.mark.parametrize("name", MODULES)

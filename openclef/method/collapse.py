@@ -27,7 +27,8 @@ def spread(first: torch.Tensor, second: torch.Tensor) -> dict[str, float]:
     """Describe how the embeddings of two views are spread.
 
     Args:
-        first, second: embeddings of both views, (B, dim), B at least 2.
+        first: embeddings of one view, (B, dim), B at least 2.
+        second: embeddings of the other view of the same records.
 
     Returns:
         effective_rank: exponential of the entropy of the normalised singular values of the centred embeddings

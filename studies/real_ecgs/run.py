@@ -5,9 +5,9 @@
 FOLDER holds ptb-xl (official layout), ptb-xl-z (one array and a CSV) and cinc2017. Everything that is finished is kept:
 the same command goes on after an interruption. The tables are written to OUT as CSV and as `results.md`.
 
-Two pretraining sets: the training part of PTB-XL (guided by age and sex: PTB-XL has no blood pressure, cholesterol, smoking
-or diabetes), and the same with the training part of CinC 2017 (no metadata: neutral pairs). The number of optimiser steps is
-the same. Choices are the validation fold's (9); the test fold (10) is looked at once, at the end.
+Two pretraining sets: the training part of PTB-XL (guided by age and sex: PTB-XL has no blood pressure, cholesterol,
+smoking or diabetes), and the same with the training part of CinC 2017 (no metadata: neutral pairs). The number of
+optimiser steps is the same. Choices are the validation fold's (9); the test fold (10) is looked at once, at the end.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def twins(stores: dict[str, Store]) -> dict[str, float]:
 
 def pretrain_all(stores: Path, out: Path, windows: dict[str, int], seeds: list[int], workers: int) -> dict:
     """Pretrain every method, data set and seed through the command line, `workers` at a time, one thread each."""
+    out.mkdir(parents=True, exist_ok=True)
     jobs, names = [], {}
     pools = {"ptb": ["ptb_xl", "ptb_xl_z"], "ptb+cinc": ["ptb_xl", "ptb_xl_z", "cinc2017"]}
     for seed in seeds:

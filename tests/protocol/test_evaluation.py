@@ -31,7 +31,7 @@ class Planted(torch.nn.Module):
 
     def __init__(self, noise=0.0, seed=0, subjects=None, name="planted"):
         super().__init__()
-        self.preprocessing = Preprocessing(fs=50, seconds=2, band=None, normalisation="none")
+        self.preprocessing = Preprocessing(fs=50, seconds=2, band=None, normalise="none")
         self.noise, self.seed, self.name, self.pretraining_subjects = noise, seed, name, subjects
 
     def forward(self, signal):
