@@ -209,7 +209,7 @@ def convert(
 
 def risk(
     store: str,
-    name: str = "score2",
+    name: str,
     *,
     label: str | None = None,
     region: Literal["low", "moderate", "high", "very_high"] | None = None,

@@ -99,7 +99,7 @@ class StoreWriter:
             raise ValueError(
                 f"seconds={seconds!r} is less than one sample at {fs:g} Hz; pass a longer window"
             )
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # worker processes may stand in another folder
         self.parts = self.path / "_parts"
         self.leads = canonical_leads(leads)
         if not self.leads:

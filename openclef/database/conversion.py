@@ -151,7 +151,7 @@ def _plan(database: Database, src: str | Path, options: dict[str, Any]) -> Plan:
     missing = [name for name in needed if name not in options]
     if missing:
         raise ValueError(f"{database.name} needs {', '.join(missing)}; pass {missing[0]}=...")
-    return database.plan(src, **options)
+    return database.plan(Path(src).absolute(), **options)
 
 
 def _check_records(records: pd.DataFrame, plan: Plan) -> None:

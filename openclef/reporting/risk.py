@@ -71,22 +71,24 @@ def print_risk(store: Store, label: str, console: Console | None = None) -> None
     """
     console = console or Console()
     table = Table(title=f"{label} of {store.name}: {len(store):,} windows")
-    for name in _SHOWN:
-        table.add_column(name.replace("_", " "), justify="right")
+    for name in ("complete", "windows", "share", "unknown", "25 %", "median", "75 %", "one value"):
+        table.add_column(name, justify="right")
     for row in risk_table(store, label).to_dict("records"):
-        table.add_row(*(_cell(name, row[name]) for name in _SHOWN))
+        level = row["completeness"]
+        table.add_row(
+            "all" if level is None or np.isnan(level) else f"{level:.2f}",
+            f"{row['n']:,}",
+            f"{row['share']:.0%}",
+            f"{row['unknown']:,}",
+            f"{row['q25']:.3g}",
+            f"{row['median']:.3g}",
+            f"{row['q75']:.3g}",
+            f"{row['modal_share']:.0%}",
+        )
     console.print(table)
     values = store.risk(label)
     verdict = risk.describe(values["value"], values["n_missing"], values["completeness"]).degenerate
     console.print(f"degenerate: {verdict}" if verdict else "The score tells patients apart.")
-
-
-def _cell(name: str, value: float) -> str:
-    if name == "completeness":
-        return "all" if value is None or np.isnan(value) else f"{value:.2f}"
-    if name in ("n", "unknown"):
-        return f"{value:,.0f}"
-    return f"{value:.1%}" if name in ("share", "modal_share") else f"{value:.4g}"
 
 
 def write_risk_figure(store: Store, label: str, path: str | Path) -> None:
