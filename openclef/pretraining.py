@@ -316,7 +316,9 @@ def _announce(
     if unguided:
         console.print(f"Without any input of {risk}, so with neutral pairs: {', '.join(unguided)}")
     if held_out is None:
-        console.print("No validation loss: the stores have fewer 'val' windows than one batch")
+        console.print(
+            "No validation loss: fewer 'val' windows than one batch; the spread is that of training windows"
+        )
 
 
 def _epoch_line(row: dict[str, float], epochs: int) -> str:

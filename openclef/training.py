@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -73,6 +74,8 @@ def make_fabric(precision: str = "32-true", devices: int | str = "auto", acceler
         else:
             devices = 1
     several = int(devices) * nodes > 1
+    # Fabric's own gathering still goes by a name that torch has deprecated; nothing for a user to act on.
+    warnings.filterwarnings("ignore", message="torch.distributed.nn.functional.all_gather is deprecated")
     fabric = lightning_fabric.Fabric(
         accelerator=accelerator,
         devices=int(devices),

@@ -76,3 +76,46 @@ def test_gradients_equal_one_process(terms: str, tmp_path: Path) -> None:
     assert largest > 1e-4
     for name, value in one["gradients"].items():
         assert torch.allclose(two["gradients"][name], value, rtol=1e-3, atol=float(1e-4 * largest)), name
+
+
+@pytest.mark.slow
+def test_pretraining_under_torchrun_equals_one_process(small_store, tmp_path: Path) -> None:
+    """The whole command, without random augmentation: the same losses, one run folder, an encoder that loads."""
+    import pandas as pd
+
+    import openclef
+
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "{risk: age_sex, lead: I, epochs: 2, batch_size: 16, projector_dim: 16, preprocessing: {fs: 100}, "
+        "views: {noise: none, mask_probability: 0.0}, optimisation: {learning_rate: 0.001, schedule: cosine}}"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        f"--master_port={port}",
+        "-m",
+        "openclef.cli",
+    ]
+    for name, start in (("one", ["-m", "openclef.cli"]), ("two", launch)):
+        command = [sys.executable, *start, "pretrain", str(small_store.path), str(tmp_path / name)]
+        outcome = subprocess.run(
+            [*command, "--config", str(config), "--accelerator", "cpu"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+        assert outcome.returncode == 0, outcome.stderr[-3000:]
+    one, two = (pd.read_csv(tmp_path / name / "metrics.csv") for name in ("one", "two"))
+    columns = ["loss", "loss_contrastive", "loss_alignment", "val_loss", "weight_mean", "effective_rank"]
+    assert two[columns].to_numpy() == pytest.approx(one[columns].to_numpy(), rel=1e-3)
+    assert (
+        openclef.load(tmp_path / "two").pretraining_subjects
+        == openclef.load(tmp_path / "one").pretraining_subjects
+    )
