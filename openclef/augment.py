@@ -97,7 +97,8 @@ def make_view(
     views: Views,
     generator: torch.Generator,
     bank: Mapping[str, torch.Tensor] | None = None,
-) -> torch.Tensor:
+    valid: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return one view of each signal: crop, shift, noise, mask, in this order.
 
     The z-score comes afterwards, by the caller: a masked block is 0 mV, as in the released code, and
@@ -109,9 +110,12 @@ def make_view(
         views: The settings; `same_lead_probability` acts in `draw_leads`.
         generator: Source of all random numbers.
         bank: Recorded noise at this rate, from `load_noise_bank`; needed for noise "recorded".
+        valid: (B, 1, T) bool, which samples were recorded; cropped and shifted with the signal, so that padding
+            stays padding. None = not followed.
 
     Returns:
-        (B, 1, T), or (B, 1, crop_s * fs), of the signal's type and device.
+        The view, (B, 1, T) or (B, 1, crop_s * fs), of the signal's type and device, and its mask of recorded
+        samples, or None.
 
     Raises:
         ValueError: The crop or shift is longer than the signal, or the bank is missing.
@@ -122,75 +126,26 @@ def make_view(
     Example:
         >>> import torch
         >>> generator = torch.Generator().manual_seed(0)
-        >>> make_view(torch.zeros(2, 1, 5000), 500, Views(crop_s=8.0), generator).shape
+        >>> view, _ = make_view(torch.zeros(2, 1, 5000), 500, Views(crop_s=8.0), generator)
+        >>> view.shape
         torch.Size([2, 1, 4000])
     """
-    return disturb(cut(signal, fs, views, generator), fs, views, generator, bank)
+    import torch
 
-
-def cut(signal: torch.Tensor, fs: float, views: Views, generator: torch.Generator) -> torch.Tensor:
-    """Crop and shift: the part of a view that moves samples without changing them.
-
-    Args:
-        signal: (B, L, T); not modified. All leads of a record move together, so a mask of valid samples can be
-            one of them.
-        fs: Sampling rate in Hz.
-        views: The settings.
-        generator: Source of all random numbers.
-
-    Returns:
-        (B, L, T), or (B, L, crop_s * fs), of the signal's type and device.
-
-    Raises:
-        ValueError: The crop or shift is longer than the signal.
-
-    Example:
-        >>> import torch
-        >>> cut(torch.zeros(2, 2, 500), 100, Views(crop_s=3.0), torch.Generator().manual_seed(0)).shape
-        torch.Size([2, 2, 300])
-    """
-    if views.crop_s is not None:
-        signal = random_crop(signal, round(views.crop_s * fs), generator)
-    if views.shift_s > 0:
-        signal = time_shift(signal, round(views.shift_s * fs), generator)
-    return signal
-
-
-def disturb(
-    signal: torch.Tensor,
-    fs: float,
-    views: Views,
-    generator: torch.Generator,
-    bank: Mapping[str, torch.Tensor] | None = None,
-) -> torch.Tensor:
-    """Add noise, then mask: the part of a view that changes samples.
-
-    Args:
-        signal: (B, 1, T) filtered, in mV; not modified.
-        fs: Sampling rate in Hz.
-        views: The settings.
-        generator: Source of all random numbers.
-        bank: Recorded noise at this rate, from `load_noise_bank`; needed for noise "recorded".
-
-    Returns:
-        (B, 1, T) of the signal's type and device.
-
-    Raises:
-        ValueError: The bank is missing.
-
-    Example:
-        >>> import torch
-        >>> quiet = Views(noise="none", mask_probability=0.0)
-        >>> float(disturb(torch.ones(1, 1, 500), 100, quiet, torch.Generator()).mean())
-        1.0
-    """
     if views.noise == "recorded" and bank is None:
         raise ValueError(
             "noise is 'recorded' and bank None; pass bank=load_noise_bank(views.noise_file, fs=fs)."
         )
+    moved = signal if valid is None else torch.cat([signal, valid.to(signal.dtype)], dim=1)
+    if views.crop_s is not None:
+        moved = random_crop(moved, round(views.crop_s * fs), generator)
+    if views.shift_s > 0:
+        moved = time_shift(moved, round(views.shift_s * fs), generator)
+    view = moved[:, : signal.shape[1]]
+    kept = None if valid is None else moved[:, signal.shape[1] :] > 0.5
     if views.noise != "none":
-        signal = add_noise(
-            signal,
+        view = add_noise(
+            view,
             fs,
             probability=views.noise_probability,
             level_mv=views.noise_level_mv,
@@ -199,8 +154,8 @@ def disturb(
             bank=bank if views.noise == "recorded" else None,
         )
     if views.mask_probability > 0:
-        signal = mask_blocks(signal, views.mask_probability, views.mask_share, generator)
-    return signal
+        view = mask_blocks(view, views.mask_probability, views.mask_share, generator)
+    return view, kept
 
 
 def draw_leads(

@@ -2,19 +2,22 @@
 
 A run folder holds
 
-    config.json                  what was run, on which stores, with which versions
+    config.json                  what was run, on which stores, with which version of openclef
     checkpoint.pt                the newest training state, replaced atomically
     metrics.csv                  one row an epoch
     pretraining_subjects.json    hashes of the subjects that the encoder was trained on
     model/                       config.json and model.safetensors of the encoder
-    run.json                     written last: hashes of the files above; a run without it is unfinished
+    run.json                     written last: hashes of what `load` reads; a run without it is unfinished
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import pickle
 import shutil
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,8 @@ def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = Fals
         >>> json.loads((folder / "config.json").read_text())["epochs"]
         1
     """
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file; pass a folder for the run.")
     config_file = folder / "config.json"
     text = json.dumps(config, indent=1, sort_keys=True)
     if folder.exists() and any(folder.iterdir()):
@@ -54,7 +59,7 @@ def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = Fals
             raise FileExistsError(
                 f"{folder} is not empty and holds no run; pass another folder, or empty it yourself."
             )
-        before = json.loads(config_file.read_text())
+        before = _read_json(config_file)
         if overwrite:
             for name in ("run.json", "checkpoint.pt", "metrics.csv", "pretraining_subjects.json"):
                 (folder / name).unlink(missing_ok=True)
@@ -71,6 +76,18 @@ def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = Fals
             )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(config_file, lambda path: path.write_text(text))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); restore it, or start the run anew elsewhere."
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not describe a run; restore it, or start the run anew elsewhere.")
+    return content
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -98,7 +115,10 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
         >>> read_checkpoint(folder)
         {'epoch': 3}
     """
-    write_atomically(folder / "checkpoint.pt", lambda path: torch.save(dict(state), path))
+    # Through memory: torch.save to a file hides a full disk behind an internal error.
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    write_atomically(folder / "checkpoint.pt", lambda path: path.write_bytes(content.getbuffer()))
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -115,11 +135,24 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        struct.error,
+        pickle.UnpicklingError,
+    ) as error:
         raise ValueError(
             f"{path} cannot be read ({error}); delete it to start the run anew from its configuration."
         ) from error
+    if not isinstance(state, dict):
+        raise ValueError(
+            f"{path} holds no training state; delete it to start the run anew from its configuration."
+        )
+    return state
 
 
 def finish_run(folder: Path, encoder: Encoder, subjects: Iterable[str]) -> None:
@@ -188,13 +221,15 @@ def load(path: str | Path) -> Encoder:
         raise ValueError(
             f"{folder} is a file; pass the folder of a run, or use openclef.load_official for published weights."
         )
+    if folder.name == "model" and is_finished(folder.absolute().parent):
+        folder = folder.absolute().parent  # the run knows what its model was trained on
     if (folder / "model.safetensors").exists():
         return load_encoder(folder)
     if not is_finished(folder):
         raise FileNotFoundError(
             f"{folder} holds no finished run (no run.json); run openclef pretrain with the same settings to resume it."
         )
-    closing = json.loads((folder / "run.json").read_text())
+    closing = _read_json(folder / "run.json")
     if closing.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{folder} has run format {closing.get('format_version')!r}; this openclef reads {FORMAT_VERSION}; "

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -74,13 +76,25 @@ def _help() -> str:
 def _run(name: str, given: list[str]) -> int:
     module, function = COMMANDS[name][0].split(":")
     call: Callable[..., Any] = getattr(import_module(module), function)
+    warnings.formatwarning = _one_line
     try:
         outcome = call(given) if name in _OWN_OPTIONS else call(**_settings(name, call, given))
+    except KeyboardInterrupt:
+        print(f"openclef {name}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has seen enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, KeyError, OSError, ImportError, FloatingPointError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"openclef {name}: {message}", file=sys.stderr)
         return 1
     return outcome if isinstance(outcome, int) and not isinstance(outcome, bool) else 0
+
+
+def _one_line(message: Warning | str, *about: object, **more: object) -> str:
+    """A warning as a user of the command line wants it: what is the matter, not where in the code."""
+    return f"openclef: {message}\n"
 
 
 def _settings(name: str, call: Callable[..., Any], given: list[str]) -> dict[str, Any]:

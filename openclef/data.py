@@ -7,6 +7,8 @@ completeness and subject. Nothing is drawn from global random state: the order o
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,13 +16,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from openclef.augment import Views, cut, disturb, draw_leads
+from openclef.augment import Views, draw_leads, make_view
 from openclef.noise import load_noise_bank
 from openclef.preprocessing import Preprocessing
 from openclef.shards import MISSING
 from openclef.store import Store
 
-__all__ = ["Batch", "Batches", "Pool", "epoch_order", "make_batch", "seeded"]
+__all__ = ["Batch", "Batches", "NoWindows", "Pool", "epoch_order", "fits", "make_batch", "seeded"]
 
 RESIDENT_BYTES = (
     4 * 2**30
@@ -78,6 +80,15 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
         True
     """
     return np.random.default_rng(np.random.SeedSequence([seed, epoch])).permutation(n)
+
+
+class NoWindows(ValueError):
+    """A pool would be empty.
+
+    Example:
+        >>> issubclass(NoWindows, ValueError)
+        True
+    """
 
 
 class Pool:
@@ -157,14 +168,30 @@ class Pool:
         self.risk = np.concatenate(values)
         self.completeness = np.concatenate(completeness)
         if len(self.row) == 0:
-            found = sorted({str(s) for store in self.stores for s in store.records["split"].unique()})
-            raise ValueError(
-                f"no usable window has split {split!r}; the stores have the splits {found}; pass one of them or 'all'."
+            splits = pd.concat([store.records["split"] for store in self.stores])
+            found = sorted(map(str, splits.unique()))
+            if split == "all" or split in found:
+                raise NoWindows(
+                    f"all windows of split {split!r} are flat or mostly missing in lead {lead!r}; "
+                    "look at the column `flags` of the store's records, and at unit and scale of its source."
+                )
+            raise NoWindows(
+                f"no window has split {split!r}; the stores have the splits {found}; pass one of them, or 'all'."
             )
         self._resident: list[torch.Tensor | None] = [None] * len(self.stores)
+        self._place: list[np.ndarray] = [np.empty(0, np.int64)] * len(
+            self.stores
+        )  # row of the store -> held row
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def fingerprint(self) -> str:
+        """Return a hash of which windows the pool has, whose they are, and what is known of their risk."""
+        digest = hashlib.sha256(json.dumps([self.lead, self.subject_hash.tolist()]).encode())
+        for array in (self.owner, self.row, self.risk, self.completeness):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     @property
     def resident(self) -> bool:
@@ -173,34 +200,67 @@ class Pool:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the stores' signals take as int16."""
-        return sum(len(s) * len(s.leads) * s.samples * 2 for s in self.stores)
+        """Bytes that the windows of the pool take as int16, in the leads that it draws from."""
+        used = np.bincount(self.owner, minlength=len(self.stores))
+        return int(
+            sum(n * len(self._leads(k)) * s.samples * 2 for k, (s, n) in enumerate(zip(self.stores, used)))
+        )
+
+    def _leads(self, number: int) -> list[str]:
+        return list(self.stores[number].leads) if self.lead == "random" else [self.lead]
 
     def to(self, device: torch.device | str) -> Pool:
-        """Hold all signals on `device` as int16, so that a batch is one gather; returns the pool."""
+        """Hold the windows of the pool on `device` as int16, so that a batch is one gather; returns the pool."""
         for number, store in enumerate(self.stores):
-            needed = np.unique(self.row[self.owner == number])
-            if len(needed) == 0:
+            used = np.unique(self.row[self.owner == number])
+            if len(used) == 0:
                 continue
-            whole = torch.full((len(store), len(store.leads), store.samples), MISSING, dtype=torch.int16)
-            whole[torch.from_numpy(needed)] = torch.from_numpy(store.read_raw(needed))
-            self._resident[number] = whole.to(device)
+            self._place[number] = np.zeros(len(store), np.int64)
+            self._place[number][used] = np.arange(len(used))
+            self._resident[number] = torch.from_numpy(store.read_raw(used, self._leads(number))).to(device)
         return self
 
     def read(
         self, number: int, rows: np.ndarray, lead: np.ndarray, device: torch.device | str
     ) -> torch.Tensor:
-        """Return one lead of each row of store `number`: (n, 1, time) float32 in its unit, NaN = missing."""
+        """Read one lead of each row of a store.
+
+        Args:
+            number: which store.
+            rows: (n,) rows of it that the pool uses.
+            lead: (n,) integers into the leads that the pool draws from.
+            device: where to.
+
+        Returns:
+            (n, 1, time) float32 in the store's unit, NaN = missing.
+        """
         store, resident = self.stores[number], self._resident[number]
         if resident is not None:
-            raw = resident[
-                torch.from_numpy(rows).to(resident.device), torch.from_numpy(lead).to(resident.device)
-            ]
+            place = torch.from_numpy(self._place[number][rows]).to(resident.device)
+            raw = resident[place, torch.from_numpy(lead).to(resident.device)]
         else:
-            raw = torch.from_numpy(_read_each(store, rows, lead))
+            offset = store.leads.index(self.lead) if self.lead != "random" else 0
+            raw = torch.from_numpy(_read_each(store, rows, lead + offset))
         raw = raw.to(device, non_blocking=True)
         signal = raw.to(torch.float32) * store.scale
         return torch.where(raw == MISSING, torch.nan, signal)[:, None, :]
+
+
+def fits(pools: Sequence[Pool], device: torch.device | str) -> bool:
+    """Tell whether pools may be held on a device: in half of what is free on a GPU, else in `RESIDENT_BYTES`.
+
+    Args:
+        pools: what would be held.
+        device: where.
+
+    Example:
+        >>> fits([], "cpu")
+        True
+    """
+    needed = sum(pool.nbytes for pool in pools)
+    if torch.device(device).type == "cuda":
+        return needed <= torch.cuda.mem_get_info(device)[0] // 2
+    return needed <= RESIDENT_BYTES
 
 
 def _available_leads(store: Store) -> np.ndarray:
@@ -269,19 +329,16 @@ def make_batch(
             generator=generator,
             available=torch.from_numpy(available).to(device),
         )
-        offset = store.leads.index(pool.lead) if pool.lead != "random" else 0
-        chosen = torch.cat([first, second]).cpu().numpy() + offset
+        chosen = torch.cat([first, second]).cpu().numpy()
         signal = pool.read(number, np.concatenate([rows, rows]), chosen, device)
         filtered = preprocessing.filter(signal, store.fs)
         valid = preprocessing.valid(signal, store.fs)
         both = []
         for half in (slice(0, len(at)), slice(len(at), None)):
-            # The mask of recorded samples is cut like a second lead, so that padding stays padding.
-            moved = cut(
-                torch.cat([filtered[half], valid[half].float()], dim=1), preprocessing.fs, views, generator
+            view, kept = make_view(
+                filtered[half], preprocessing.fs, views, generator, bank=noise_bank, valid=valid[half]
             )
-            view = disturb(moved[:, :1], preprocessing.fs, views, generator, bank=noise_bank)
-            both.append(preprocessing.standardise(view, moved[:, 1:] > 0.5))
+            both.append(preprocessing.standardise(view, kept))
         first_parts.append(both[0])
         second_parts.append(both[1])
         order.append(at)

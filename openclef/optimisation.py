@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = ["Optimisation", "learning_rate_at"]
+
+
+Schedule = Literal["warm_restarts", "cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Optimisation:
     learning_rate: float = 1e-4
     weight_decay: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.999)
-    schedule: Literal["warm_restarts", "cosine", "constant"] = "warm_restarts"
+    schedule: Schedule = "warm_restarts"
     warmup_epochs: float = 0.0
     restart_epochs: int = 10
     restart_factor: int = 2
@@ -49,6 +52,15 @@ class Optimisation:
             raise ValueError(
                 f"learning_rate {self.learning_rate}, weight_decay {self.weight_decay} and minimum_learning_rate "
                 f"{self.minimum_learning_rate} were given; the first must be above 0, the others at least 0."
+            )
+        if self.schedule not in get_args(Schedule):
+            raise ValueError(f"schedule is {self.schedule!r}; pass one of {', '.join(get_args(Schedule))}.")
+        if not all(0 <= beta < 1 for beta in self.betas) or len(self.betas) != 2:
+            raise ValueError(f"betas are {self.betas}; pass two numbers from 0 to below 1.")
+        if self.warmup_epochs < 0 or (self.clip_norm is not None and self.clip_norm <= 0):
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs} and clip_norm {self.clip_norm} were given; the first must be at "
+                "least 0, the second above 0 or None."
             )
         if self.restart_epochs < 1 or self.restart_factor < 1:
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from openclef.data import Batches, Pool
+from openclef.data import Batches, NoWindows, Pool
 from openclef.method.collapse import spread
 from openclef.risk import SCORES
 from openclef.store import Store
@@ -62,6 +62,10 @@ def training_pool(stores: list[Store], split: str, risk: str | None, lead: str, 
         ValueError: no store was given; ...
     """
     pool = Pool(stores, split=split, risk=risk, lead=lead, unguided=unguided)
+    if len(np.unique(pool.subject)) < 2:
+        raise ValueError(
+            f"split {split!r} holds one subject only, so no record has a negative; pass records of more subjects."
+        )
     if risk is not None and not np.isfinite(pool.risk).any():
         raise ValueError(
             f"no window of split {split!r} has a known {risk!r}; check its inputs with `openclef risk`, "
@@ -71,9 +75,9 @@ def training_pool(stores: list[Store], split: str, risk: str | None, lead: str, 
 
 
 def validation_pool(
-    stores: list[Store], risk: str | None, lead: str, unguided: list[str], batch_size: int, world_size: int
+    stores: list[Store], risk: str | None, lead: str, unguided: list[str], batch_size: int
 ) -> Pool | None:
-    """Return the pool of the "val" rows, or None where there are fewer than one batch.
+    """Return the pool of the "val" rows, or None where it has fewer windows than one batch.
 
     Args:
         stores: opened stores.
@@ -81,16 +85,18 @@ def validation_pool(
         lead: "random" or a lead's name.
         unguided: folder names of stores whose risk is unknown.
         batch_size: over all processes.
-        world_size: number of processes.
 
     Example:
-        >>> validation_pool([], None, "random", [], 64, 1) is None
+        >>> validation_pool([], None, "random", [], 64) is None
         True
     """
-    rows = sum(int((store.records["split"] == "val").sum()) for store in stores)
-    if rows < max(batch_size, 2 * world_size):
+    if sum(int((store.records["split"] == "val").sum()) for store in stores) < batch_size:
         return None
-    return Pool(stores, split="val", risk=risk, lead=lead, unguided=unguided)
+    try:
+        pool = Pool(stores, split="val", risk=risk, lead=lead, unguided=unguided)
+    except NoWindows:
+        return None
+    return pool if len(pool) >= batch_size else None
 
 
 def epoch_means(seen: list[dict[str, Any]]) -> dict[str, float]:
@@ -162,8 +168,9 @@ def pool_facts(pool: Pool, batch_size: int) -> dict[str, float]:
     """
     known = pool.risk[np.isfinite(pool.risk)]
     low, middle, high = np.percentile(known, [5, 50, 95]) if len(known) else (0.0, 1.0, 0.0)
+    share = np.bincount(pool.subject) / len(pool)
     return {
-        "negatives": 2.0 * (batch_size - 1),
+        "negatives": 2.0 * (batch_size - 1) * float(1 - (share**2).sum()) * len(pool) / max(len(pool) - 1, 1),
         "completeness_mean": float(pool.completeness.mean()),
         "risk_spread": float((high - low) / max(abs(middle), 1e-12)),
     }

@@ -3,6 +3,8 @@
 # Torch is imported inside the functions: the help of `openclef pretrain` reads the signature below and must be quick.
 from __future__ import annotations
 
+import inspect
+import json
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -135,59 +137,60 @@ def pretrain(
     """
     if not stores:
         raise ValueError('no store was given; pass at least one, for example ["stores/ptb_xl"].')
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}; pass at least 1.")
-    given = [stores] if isinstance(stores, (str, Path)) else stores
+    if epochs < 1 or seed < 0:
+        raise ValueError(
+            f"epochs is {epochs} and seed {seed}; pass at least 1 epoch and a seed of at least 0."
+        )
+    given = [stores] if isinstance(stores, (str, Path, Store)) else stores
     opened = [store if isinstance(store, Store) else open_store(store) for store in given]
     for store in opened:
-        preprocessing.check(store.fs, store.unit)
-        if store.unit != "mV" and views.noise != "none" and views.noise_snr_db is None:
-            raise ValueError(
-                f"{store.path} is in unit {store.unit!r}, where noise of {views.noise_level_mv} mV means nothing; "
-                "pass views.noise_snr_db (for example 10), or views.noise=none."
-            )
+        _check_store(store, preprocessing, views)
     import torch
     from rich.console import Console
 
     from openclef.backbone import BACKBONES
     from openclef.checkpoint import finish_run, start_run
-    from openclef.data import RESIDENT_BYTES, Batches
+    from openclef.data import Batches, fits
     from openclef.method import METHODS
-    from openclef.method.collapse import likely_causes
     from openclef.model import Encoder
-    from openclef.pooling import (
-        epoch_means,
-        make_validator,
-        pool_facts,
-        training_pool,
-        validation_pool,
-        without_inputs,
-    )
+    from openclef.pooling import epoch_means, make_validator, training_pool, validation_pool, without_inputs
     from openclef.training import fit, make_fabric
 
     _known(method, METHODS, "method")
     _known(backbone, BACKBONES, "backbone")
-    guided = method != "simclr"
+    accepted = inspect.signature(METHODS[method]).parameters
+    settings: dict[str, Any] = {
+        "projector_dim": projector_dim,
+        "temperature": temperature,
+        "guidance": guidance,
+        "recipe": recipe,
+        "weighted": weighted,
+        "aligned": aligned,
+        "alignment_weight": alignment_weight,
+        "use_completeness": use_completeness,
+    }
+    guide = risk if "guidance" in accepted else None
+    config = _configuration(locals(), opened)
     folder = Path(out)
     console = None if quiet else Console()
-    config = _configuration(locals(), opened)
     fabric = make_fabric(precision, devices, accelerator)
-    if fabric.is_global_zero:
-        start_run(folder, config, overwrite=overwrite)
-    fabric.barrier()
-
-    unguided = without_inputs(opened, risk) if guided and risk else []
-    pool = training_pool(opened, split, risk if guided else None, lead, unguided)
-    held_out = validation_pool(
-        opened, risk if guided else None, lead, unguided, batch_size, fabric.world_size
-    )
-    if held_out is not None and set(held_out.subject_hash) & set(pool.subject_hash):
-        both = len(set(held_out.subject_hash) & set(pool.subject_hash))
+    # Everything that can be refused is refused here, before the folder is touched.
+    unguided = without_inputs(opened, guide) if guide else []
+    pool = training_pool(opened, split, guide, lead, unguided)
+    held_out = None if split in ("all", "val") else validation_pool(opened, guide, lead, unguided, batch_size)
+    both = set() if held_out is None else set(held_out.subject_hash) & set(pool.subject_hash)
+    if both:
         raise ValueError(
-            f"{both} subjects have records in both {split!r} and 'val'; split by subject and convert again."
+            f"{len(both)} subjects have records in both {split!r} and 'val'; split by subject and convert again."
         )
-    for each in (pool, held_out):
-        if each is not None and each.nbytes <= RESIDENT_BYTES:
+    config |= {
+        "processes": fabric.world_size,
+        "device": fabric.device.type,
+        "pool_sha256": pool.fingerprint(),
+    }
+    pools = [each for each in (pool, held_out) if each is not None]
+    if fits(pools, fabric.device):
+        for each in pools:
             each.to(fabric.device)
     common = {
         "preprocessing": preprocessing,
@@ -197,39 +200,18 @@ def pretrain(
         "device": fabric.device,
     }
     batches = Batches(pool, batch_size=batch_size, seed=seed, **common)
-
     torch.manual_seed(seed)
     net = BACKBONES[backbone](leads=1, normalisation=normalisation)
-    settings: dict[str, Any] = {"projector_dim": projector_dim, "temperature": temperature}
-    if guided:
-        settings |= {
-            "guidance": None if guidance == Guidance() else guidance,
-            "recipe": recipe,
-            "weighted": weighted,
-            "aligned": aligned,
-            "alignment_weight": alignment_weight,
-            "use_completeness": use_completeness,
-        }
-    module = METHODS[method](net, **settings)
+    module = METHODS[method](net, **{name: value for name, value in settings.items() if name in accepted})
+    _try_one_step(module, pool, common)
     module.gather = _gatherer(fabric)
-    if console is not None and fabric.is_global_zero:
-        _announce(console, opened, pool, held_out, method, risk if guided else None, unguided, folder)
 
-    facts = pool_facts(pool, batch_size)
-    watched = None if guided else ("effective_rank", "effective_rank_share", "mean_cosine", "negatives")
-    said: list[str] = []
-
-    def after_epoch(row: dict[str, float]) -> None:
-        values = {**row, **facts}
-        for sentence in likely_causes(values if watched is None else {n: values[n] for n in watched}):
-            kind = sentence.split(":")[0]
-            if kind not in said:
-                said.append(kind)
-                warnings.warn(f"epoch {row['epoch']:.0f}: {sentence}", stacklevel=2)
-        if console is not None and (not console.is_terminal or row["epoch"] == epochs):
-            console.print(_epoch_line(row, epochs))
-            sys.stdout.flush()
-
+    if fabric.is_global_zero:
+        start_run(folder, config, overwrite=overwrite)
+        if console is not None:
+            _announce(console, opened, pool, held_out, method, guide, unguided, folder)
+    fabric.barrier()
+    watch = _Watch(pool, batch_size, epochs, guide is not None, guidance.weighting, recipe, console)
     history = fit(
         fabric,
         module,
@@ -239,7 +221,7 @@ def pretrain(
         optimisation=optimisation,
         summarise=epoch_means,
         validate=make_validator(held_out, pool, batch_size, common),
-        after_epoch=after_epoch,
+        after_epoch=watch,
         save_seconds=save_seconds,
         console=console,
         tensorboard=tensorboard,
@@ -254,12 +236,39 @@ def pretrain(
         )
         finish_run(folder, encoder, pool.subject_hash)
     fabric.barrier()
-    return Run(folder, history, said)
+    return Run(folder, history, watch.said)
+
+
+def _check_store(store: Store, preprocessing: Preprocessing, views: Views) -> None:
+    preprocessing.check(store.fs, store.unit)
+    if store.unit != "mV" and views.noise != "none" and views.noise_snr_db is None:
+        raise ValueError(
+            f"{store.path} is in unit {store.unit!r}, where noise of {views.noise_level_mv} mV means nothing; "
+            "pass views.noise_level_mv=null with views.noise_snr_db (for example 10), or views.noise=none."
+        )
+    if store.seconds > preprocessing.seconds + 1e-9:
+        raise ValueError(
+            f"{store.path} has windows of {store.seconds:g} s and preprocessing.seconds is {preprocessing.seconds:g}; "
+            f"pass preprocessing.seconds={store.seconds:g}, and views.crop_s to train on shorter stretches."
+        )
 
 
 def _known(name: str, table: Mapping[str, Any], what: str) -> None:
     if name not in table:
         raise ValueError(f"{what} {name!r} is unknown; pass one of {', '.join(table)}.")
+
+
+def _try_one_step(module: Any, pool: Any, common: dict[str, Any]) -> None:
+    """Run two windows through the method, so that settings that cannot work are refused before anything is written."""
+    import torch
+
+    from openclef.data import Batches
+
+    few = Batches(
+        pool, batch_size=2, shuffle=False, **(common | {"rank": 0, "world_size": 1, "device": "cpu"})
+    )
+    with torch.no_grad():
+        module.eval()(next(few.epoch(0)))
 
 
 _NOT_IN_CONFIG = (
@@ -276,17 +285,56 @@ _NOT_IN_CONFIG = (
 
 def _configuration(given: dict[str, Any], stores: list[Store]) -> dict[str, Any]:
     """Return everything that decides the result, as plain JSON types."""
-    import inspect
-    import json
-
     names = [n for n in inspect.signature(pretrain).parameters if n not in _NOT_IN_CONFIG]
     values = {n: asdict(given[n]) if hasattr(given[n], "__dataclass_fields__") else given[n] for n in names}
     values["stores"] = [
-        {"name": s.name, "path": str(s.path), "records_sha256": s.info["records_sha256"], "windows": len(s)}
-        for s in stores
+        {
+            "name": store.name,
+            "path": str(store.path),
+            "records_sha256": store.info["records_sha256"],
+            "windows": len(store),
+        }
+        for store in stores
     ]
     values["openclef_version"] = openclef.__version__
-    return json.loads(json.dumps(values))
+    return json.loads(json.dumps(values, default=str))
+
+
+class _Watch:
+    """After each epoch: prints a line where there is no progress bar, and warns once of each kind of trouble."""
+
+    def __init__(
+        self,
+        pool: Any,
+        batch_size: int,
+        epochs: int,
+        guided: bool,
+        weighting: str,
+        recipe: str,
+        console: Any,
+    ) -> None:
+        from openclef.pooling import pool_facts
+
+        self.facts = pool_facts(pool, batch_size)
+        self.facts["weights_rescaled"] = float(weighting != "raw" or recipe == "official")
+        self.guided, self.epochs, self.console = guided, epochs, console
+        self.said: list[str] = []
+
+    def __call__(self, row: dict[str, float]) -> None:
+        from openclef.method.collapse import likely_causes
+
+        values = {**row, **self.facts}
+        if not self.guided:
+            watched = ("effective_rank", "effective_rank_share", "mean_cosine", "negatives")
+            values = {name: values[name] for name in watched}
+        for sentence in likely_causes(values):
+            kind = sentence.split(":")[0]
+            if kind not in [each.split(":")[0] for each in self.said]:
+                self.said.append(sentence)
+                warnings.warn(f"epoch {row['epoch']:.0f}: {sentence}", stacklevel=2)
+        if self.console is not None and (not self.console.is_terminal or row["epoch"] == self.epochs):
+            self.console.print(_epoch_line(row, self.epochs))
+            sys.stdout.flush()
 
 
 def _gatherer(fabric: Any) -> Any:
@@ -324,6 +372,7 @@ def _announce(
 def _epoch_line(row: dict[str, float], epochs: int) -> str:
     parts = [f"epoch {row['epoch']:.0f}/{epochs}", f"loss {row['loss']:.4f}"]
     if "val_loss" in row:
-        parts += [f"val {row['val_loss']:.4f}", f"effective rank {row['effective_rank']:.1f}"]
+        parts.append(f"val {row['val_loss']:.4f}")
+    parts.append(f"effective rank {row['effective_rank']:.1f}")
     parts.append(f"{row['records_per_second']:,.0f} records/s")
     return "  ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -63,6 +64,7 @@ def make_fabric(precision: str = "32-true", devices: int | str = "auto", acceler
         >>> make_fabric(accelerator="cpu").world_size
         1
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces precision and ranks
     nodes = 1
     if devices == "auto":
         if "LOCAL_WORLD_SIZE" in os.environ and "TORCHELASTIC_RUN_ID" in os.environ:
@@ -95,7 +97,7 @@ class _Stop:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Stop:
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             try:
                 self._before[number] = signal.signal(number, self._ask)
             except ValueError:  # not in the main thread: the caller keeps its own handling
@@ -103,6 +105,8 @@ class _Stop:
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step
         self.asked = True
 
     def __exit__(self, *args: object) -> None:
@@ -149,7 +153,7 @@ def fit(
 
     Raises:
         FloatingPointError: the loss is no longer finite.
-        SystemExit: SIGTERM came; the state is saved and the same call resumes it.
+        SystemExit: SIGTERM, SIGUSR1 or Ctrl-C came; the state is saved and the same call resumes it.
 
     Example:
         >>> import inspect
@@ -167,13 +171,14 @@ def fit(
     first_epoch = first_step = 0
     seen: list[Any] = []
     if state is not None:
+        absent = {"module", "optimizer", "history", "epoch", "step", "seen"} - state.keys()
+        if absent:
+            raise ValueError(
+                f"{folder / 'checkpoint.pt'} lacks {', '.join(sorted(absent))}; delete it to start the run anew."
+            )
         module.load_state_dict(state["module"])
-        history, first_epoch, first_step, seen = (
-            state["history"],
-            state["epoch"],
-            state["step"],
-            state["seen"],
-        )
+        history, first_epoch, first_step = state["history"], state["epoch"], state["step"]
+        seen = [{name: value.to(fabric.device) for name, value in each.items()} for each in state["seen"]]
     wrapped, optimizer = fabric.setup(module, optimizer)
     if state is not None:
         optimizer.load_state_dict(state["optimizer"])

@@ -50,15 +50,14 @@ def _few_threads() -> None:
     warnings.simplefilter("default")
 
 
-def make_small_store(
-    folder: Path, *, subjects: int = 96, leads: tuple[str, ...] = ("I", "II", "V5"), seed: int = 0
-):
+def _make_store(folder: Path, *, one_subject: bool = False, subjects: int = 96, seed: int = 0):
     """Write a store of synthetic beats at 100 Hz with age, sex and a task; the heart rate rises with age."""
     import numpy as np
 
     from openclef.record import Record
     from openclef.store import StoreWriter, Task
 
+    leads = ("I", "II", "V5")
     rng = np.random.default_rng(seed)
     time_s = np.arange(1000) / 100
     task = Task("small/old", "binary", ("old",), ("old",))
@@ -71,7 +70,11 @@ def make_small_store(
         signal = np.stack([shape * scale for scale in np.linspace(1, 0.4, len(leads))])
         signal = (signal + rng.normal(0, 0.05, signal.shape)).astype(np.float32)
         split = ("train", "train", "val", "test")[number % 4]
-        records.append(Record(signal, 100.0, leads, f"r{number:03d}", subject_id=f"s{number:03d}"))
+        records.append(
+            Record(
+                signal, 100.0, leads, f"r{number:03d}", subject_id="s" if one_subject else f"s{number:03d}"
+            )
+        )
         sex = "female" if number % 3 else "male"
         columns.append({"split": split, "age_years": age, "sex": sex, "old": float(age > 60)})
     writer.write_part(0, records, columns)
@@ -81,5 +84,11 @@ def make_small_store(
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory):
     """A store of 96 synthetic subjects at 100 Hz with age_sex risk; read it, do not change it."""
-    store = make_small_store(tmp_path_factory.mktemp("stores") / "small")
+    store = _make_store(tmp_path_factory.mktemp("stores") / "small")
     return store.add_risk("age_sex")
+
+
+@pytest.fixture(scope="session")
+def make_store():
+    """The function that writes such a store into a folder."""
+    return _make_store

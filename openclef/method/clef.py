@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from openclef.backbone.projector import projector as make_projector
 from openclef.data import Batch
 from openclef.guidance import Guidance
 from openclef.loss import clef_loss
+from openclef.loss.clef import Recipe
 from openclef.method.step import Step
 
 __all__ = ["Clef"]
@@ -29,7 +31,8 @@ class Clef(nn.Module):
         projector_dim: output size of the projector that the loss is computed on; 0 computes it on the pooled
             features, as the released code does. Embeddings are always taken before the projector.
         temperature: of the cosine similarities; 0.07 in the released code.
-        guidance: how risk, completeness and subject become pair weights; None takes the recipe's.
+        guidance: how risk, completeness and subject become pair weights; None takes the recipe's. Recipe "official"
+            fixes all of it but alpha.
         recipe: "paper" or "official", see `openclef.loss.clef_loss`.
         weighted: weight the negatives (L_w); False leaves plain NT-Xent.
         aligned: add the alignment term (L_d).
@@ -37,7 +40,7 @@ class Clef(nn.Module):
         use_completeness: pass completeness to the loss; False leaves out the missing-metadata multiplier.
 
     Raises:
-        ValueError: projector_dim below 0.
+        ValueError: projector_dim below 0, or recipe "official" with other guidance than its own.
 
     Source:
         arXiv 2512.02180, section on clinically guided contrastive loss.
@@ -58,7 +61,7 @@ class Clef(nn.Module):
         projector_dim: int = 0,
         temperature: float = 0.07,
         guidance: Guidance | None = None,
-        recipe: str = "paper",
+        recipe: Recipe = "paper",
         weighted: bool = True,
         aligned: bool = True,
         alignment_weight: float = 1.0,
@@ -69,11 +72,20 @@ class Clef(nn.Module):
             raise ValueError(
                 f"projector_dim is {projector_dim}; pass 0 for no projector, or a size such as 128."
             )
+        alpha = Guidance().alpha if guidance is None else guidance.alpha
+        if recipe == "official" and guidance is not None:
+            if replace(guidance, alpha=Guidance().alpha) != Guidance():
+                raise ValueError(
+                    f"recipe 'official' was given {guidance}; it fixes all of the guidance but alpha: leave the other "
+                    "settings at their defaults, or use recipe 'paper'."
+                )
+            guidance = None
         self.backbone = backbone
         dim = int(backbone.dim)  # type: ignore[arg-type]
         self.projector = make_projector(dim, out=projector_dim) if projector_dim else nn.Identity()
         self.settings: dict[str, Any] = {
             "temperature": temperature,
+            "alpha": alpha,
             "guidance": guidance,
             "recipe": recipe,
             "weighted": weighted,
@@ -109,7 +121,8 @@ class Clef(nn.Module):
         return Step(
             loss=loss.total,
             terms={"loss_contrastive": loss.contrastive.detach(), "loss_alignment": loss.alignment.detach()},
-            first=self.gather(detached[:size]),
-            second=self.gather(detached[size:]),
+            # In training nobody looks at these: leave them where they are.
+            first=detached[:size] if self.training else self.gather(detached[:size]),
+            second=detached[size:] if self.training else self.gather(detached[size:]),
             weights={k: v.detach() for k, v in loss.pairs.diagnostics().items()},
         )

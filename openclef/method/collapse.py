@@ -73,8 +73,9 @@ def likely_causes(values: Mapping[str, float]) -> list[str]:
 
     Args:
         values: any of effective_rank_share, mean_cosine (see `spread`); weight_min, weight_mean, weight_max,
-            neutral_share (over negatives); risk_spread (interquartile range of known risk over its median);
-            completeness_mean; negatives (per row); alpha.
+            neutral_share (over negatives); weights_rescaled (1 where weights are not W itself but rescaled over a row,
+            so that their mean says nothing); risk_spread (5th to 95th percentile of known risk, over its median);
+            completeness_mean; negatives (per row).
 
     Returns:
         One sentence a finding, each with what to do.
@@ -107,12 +108,15 @@ def likely_causes(values: Mapping[str, float]) -> list[str]:
             "homogeneous risk: patients hardly differ in risk, so every pair gets the same weight; "
             "check the score with `openclef risk`, or use another score."
         )
-    elif "weight_max" in values and values["weight_max"] - values["weight_min"] < LIMITS["weight_range_low"]:
+    elif (
+        "weight_max" in values
+        and values["weight_max"] - values["weight_min"] < LIMITS["weight_range_low"] * values["weight_mean"]
+    ):
         found.append(
             f"alpha too high: weights of negatives lie between {values['weight_min']:.2f} and "
             f"{values['weight_max']:.2f}, so risk makes no difference; lower alpha (0.2 in the paper)."
         )
-    elif values.get("weight_mean", 1.0) < low:
+    elif values.get("weight_mean", 1.0) < low and not values.get("weights_rescaled", 0.0):
         found.append(
             f"alpha too low: the mean weight of negatives is {values['weight_mean']:.2f}, so little pushes records "
             'apart and the target similarity is high; raise alpha, or use weighting "mean_one" or another difference.'

@@ -15,7 +15,8 @@ class Step(NamedTuple):
     Attributes:
         loss: scalar to minimise.
         terms: named scalars, detached, that add up to the loss (as the method weights them).
-        first, second: backbone outputs h of both views, (B, dim), detached, gathered over processes.
+        first: backbone outputs h of the first views, (B, dim), detached; in evaluation mode of all processes.
+        second: those of the second views.
         weights: diagnostics of the pair weights W (minimum, mean, maximum, neutral share ...), or empty.
 
     Example:
