@@ -312,9 +312,14 @@ def make_batch(
         A Batch of len(index) pairs, in the order of `index`.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(make_batch).parameters)[:2]
-        ['pool', 'index']
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1)
+        >>> pool = Pool([store], split="all", lead="I")
+        >>> settings = {"preprocessing": Preprocessing(fs=125), "views": Views(crop_s=8.0)}
+        >>> batch = make_batch(pool, np.array([5, 2]), generator=seeded("cpu", 0), **settings)
+        >>> batch.first.shape
+        torch.Size([2, 1, 1000])
     """
     first_parts, second_parts, order = [], [], []
     owner = pool.owner[index]
@@ -370,9 +375,13 @@ class Batches:
         ValueError: batch_size is not a multiple of world_size, or the pool is smaller than one batch.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(Batches).parameters)[:2]
-        ['pool', 'batch_size']
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1)
+        >>> settings = {"preprocessing": Preprocessing(fs=125), "views": Views(crop_s=8.0)}
+        >>> batches = Batches(Pool([store], split="all"), batch_size=4, **settings)
+        >>> len(batches), len(list(batches.epoch(0, start=1)))
+        (2, 1)
     """
 
     def __init__(

@@ -162,9 +162,11 @@ def pool_facts(pool: Pool, batch_size: int) -> dict[str, float]:
         batch_size: over all processes.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(pool_facts).parameters)
-        ['pool', 'batch_size']
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1)
+        >>> pool_facts(Pool([store], split="all"), batch_size=4)["negatives"]
+        6.0
     """
     known = pool.risk[np.isfinite(pool.risk)]
     low, middle, high = np.percentile(known, [5, 50, 95]) if len(known) else (0.0, 1.0, 0.0)

@@ -156,9 +156,25 @@ def fit(
         SystemExit: SIGTERM, SIGUSR1 or Ctrl-C came; the state is saved and the same call resumes it.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(fit).parameters)[:3]
-        ['fabric', 'module', 'batches']
+        >>> import tempfile
+        >>> from openclef.method.step import Step
+        >>> class Slope(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.slope = nn.Parameter(torch.zeros(()))
+        ...     def forward(self, target):
+        ...         loss = (self.slope - target).square()
+        ...         return Step(loss, {}, target, target, {})
+        >>> class Targets:
+        ...     batch_size = 1
+        ...     def __len__(self): return 100
+        ...     def epoch(self, epoch, start=0): return iter([torch.tensor(3.0)] * (100 - start))
+        >>> module = Slope()
+        >>> last = lambda seen: {"loss": float(seen[-1]["loss"])}
+        >>> history = fit(make_fabric(accelerator="cpu"), module, Targets(), folder=Path(tempfile.mkdtemp()), epochs=2,
+        ...               optimisation=Optimisation(learning_rate=0.1, schedule="cosine"), summarise=last)
+        >>> round(float(module.slope), 1)
+        3.0
     """
     state = read_checkpoint(folder)
     optimizer = torch.optim.AdamW(

@@ -44,9 +44,11 @@ def risk_table(store: Store, label: str) -> pd.DataFrame:
         KeyError: the store holds no such risk.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(risk_table).parameters)
-        ['store', 'label']
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1)
+        >>> risk_table(store.add_risk("age_sex"), "age_sex")["n"].tolist()
+        [8, 8]
     """
     values = store.risk(label)
     rows = risk.describe(values["value"], values["n_missing"], values["completeness"]).rows
@@ -65,9 +67,13 @@ def print_risk(store: Store, label: str, console: Console | None = None) -> None
         KeyError: the store holds no such risk.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(print_risk).parameters)
-        ['store', 'label', 'console']
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1)
+        >>> print_risk(store.add_risk("age_sex"), "age_sex", Console(width=100))
+        age_sex of sim: 8 windows
+        ...
+        The score tells patients apart.
     """
     console = console or Console()
     table = Table(title=f"{label} of {store.name}: {len(store):,} windows")
@@ -104,9 +110,13 @@ def write_risk_figure(store: Store, label: str, path: str | Path) -> None:
         ImportError: plotly is not installed.
 
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(write_risk_figure).parameters)
-        ['store', 'label', 'path']
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1)
+        >>> page = Path(tempfile.mkdtemp()) / "risk.html"
+        >>> write_risk_figure(store.add_risk("age_sex"), "age_sex", page)
+        >>> page.stat().st_size > 10_000
+        True
     """
     try:
         import plotly.graph_objects as go

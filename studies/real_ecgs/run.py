@@ -7,7 +7,8 @@ the same command goes on after an interruption. The tables are written to OUT as
 
 Two pretraining sets: the training part of PTB-XL (guided by age and sex: PTB-XL has no blood pressure, cholesterol,
 smoking or diabetes), and the same with the training part of CinC 2017 (no metadata: neutral pairs). Epochs are set
-so that the number of optimiser steps is about the same: 962 without, 1,054 with CinC 2017. Choices are the validation fold's (9); the test fold (10) is looked at once, at the end.
+so that the number of optimiser steps is about the same: 962 without, 1,054 with CinC 2017. Choices are the validation
+fold's (9); the test fold (10) is looked at once, at the end.
 """
 
 from __future__ import annotations
