@@ -302,7 +302,7 @@ def make_batch(
     Args:
         pool: the windows.
         index: (B,) integers into the pool.
-        preprocessing: the model's; `filter` comes before augmentation, `normalise` last.
+        preprocessing: the model's; `filter` comes before augmentation, `standardise` last.
         views: how a view differs from its source.
         generator: all randomness comes from it; on the same device.
         device: where the batch is made.

@@ -120,7 +120,7 @@ class Preprocessing:
 
         Gaps are interpolated linearly. Beyond its first and last sample a signal is continued by its odd
         reflection, for 4 s or its own length, then held. So a short signal, or one that is missing at an end
-        of the window, is filtered as it would be alone; `normalise` sets the rest to 0.
+        of the window, is filtered as it would be alone; `standardise` sets the rest to 0.
 
         Args:
             signal: (batch, lead, time), NaN where missing; `seconds` long or shorter (missing at the end).
