@@ -12,6 +12,7 @@ import numpy as np
 
 from openclef.columns import FIXED_COLUMNS, PLAUSIBLE, SEXES, SPLITS, UNNAMED_UNITS
 from openclef.linkage import judge_linkage
+from openclef.plausibility import doubt_signals
 from openclef.shards import MISSING, sha256_of
 from openclef.store import Store, open_store
 from openclef.task import Task
@@ -85,6 +86,8 @@ def check(store: Store | str | Path, *, linkage: bool = False, seed: int = 0) ->
         problems += _metadata(opened.records)
         problems += [problem for task in opened.tasks.values() for problem in _task(task, opened.records)]
         problems += _unknown_columns(opened)
+        if not any(problem.startswith(f"shard {opened.path}") for problem in problems):
+            problems += doubt_signals(opened)
     problems += _risks(opened)
     if linkage and problems:
         reason = "the store is not sound; mend it first"
@@ -122,7 +125,6 @@ def _records_file(store: Store) -> Iterator[str]:
     if not file.is_file():
         yield "records.parquet is missing; convert again with overwrite=True"
         return
-    changed = sha256_of(file) != store.info["records_sha256"]
     try:
         records = store.records
     except (ValueError, OSError) as error:
@@ -138,9 +140,6 @@ def _records_file(store: Store) -> Iterator[str]:
     wrong += [n for n in ("start_s", "seconds") if n in records and records[n].dtype.kind != "f"]
     if wrong:
         yield f"records.parquet: columns {', '.join(wrong)} have another type than the format's"
-    if changed:
-        # named otherwise than the problems above, which forbid to look further
-        yield "sha256 of records.parquet differs from that in dataset.json; its content was changed"
 
 
 def _rows(store: Store) -> Iterator[str]:

@@ -7,11 +7,17 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no such locks; there two conversions are not told apart
+    fcntl = None  # type: ignore[assignment]
 
 MISSING = -32768
 """The int16 value of a missing sample."""
@@ -58,6 +64,68 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Args:
+        path: the folder; it may be there.
+
+    Raises:
+        FileExistsError: if a file stands in its place, or in that of a folder above it.
+
+    Example:
+        >>> make_folder(Path(__file__))
+        Traceback (most recent call last):
+        FileExistsError: ...shards.py is a file; pass another place for the folder
+    """
+    file = next((place for place in (path, *path.parents) if place.is_file()), None)
+    if file is not None:
+        raise FileExistsError(f"{file} is a file; pass another place for the folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def hold_folder(path: Path) -> Iterator[None]:
+    """Keep other conversions out of a folder while the block runs, or until the process ends, however it ends.
+
+    Args:
+        path: the folder; made where it is missing.
+
+    Raises:
+        BlockingIOError: if another conversion holds it.
+        FileExistsError: if a file stands in its place.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, hold_folder(Path(folder)):
+        ...     with hold_folder(Path(folder)):
+        ...         pass
+        Traceback (most recent call last):
+        BlockingIOError: another conversion is running in ...; wait for its end, or name another folder
+    """
+    make_folder(path)
+    if fcntl is None:  # pragma: no cover
+        yield
+        return
+    folder = os.open(path, os.O_RDONLY)  # the lock is the folder's own, so that no file is left behind
+    try:
+        _lock(folder, path)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, path: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(
+            f"another conversion is running in {path}; wait for its end, or name another folder"
+        ) from None
+    except OSError:
+        return  # some network file systems cannot lock a folder: go on without
 
 
 def sha256_of(path: str | Path) -> str:

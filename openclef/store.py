@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from openclef.dataset_json import read_dataset_json
 from openclef.shards import from_steps, open_shard, sha256_of, write_atomically, write_json
 from openclef.signal import lead_indices
-from openclef.store_writing import FORMAT, FORMAT_VERSION, StoreWriter
+from openclef.store_writing import StoreWriter
 from openclef.task import Task
 
 if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
@@ -100,7 +101,7 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.info = _read_info(self.path)
+        self.info = read_dataset_json(self.path)
         self.name: str = self.info["name"]
         self.title: str = self.info["title"]
         self.unit: str = self.info["unit"]
@@ -130,14 +131,26 @@ class Store:
 
     @property
     def records(self) -> pd.DataFrame:
-        """``records.parquet``, one row a window, in the order of the windows; read once, on first use."""
+        """``records.parquet``, one row a window, in the order of the windows; read once, on first use.
+
+        Raises:
+            ValueError: if the file is missing, or is not the one whose SHA-256 ``dataset.json`` states.
+        """
         if self._records is None:
             from pyarrow import parquet
 
-            records = parquet.read_table(self.path / "records.parquet").to_pandas()
+            file = self.path / "records.parquet"
+            found = sha256_of(file) if file.is_file() else None
+            if found != self.info["records_sha256"]:
+                what = "is missing" if found is None else "was changed or cut short: its sha256 differs from"
+                raise ValueError(
+                    f"{file} {what}{'' if found is None else ' that in dataset.json'}; copy it again from a "
+                    "good copy, or change the source and convert with overwrite=True"
+                )
+            records = parquet.read_table(file).to_pandas()
             if len(records) != len(self):
                 raise ValueError(
-                    f"{self.path / 'records.parquet'} has {len(records)} rows and the shards have "
+                    f"{file} has {len(records)} rows and the shards have "
                     f"{len(self)}; the store is damaged: convert again with overwrite=True"
                 )
             self._records = records
@@ -250,6 +263,13 @@ class Store:
                 f"label={label!r} cannot be a file's name; pass a plain word, for example {name!r}"
             )
         score = scores.SCORES[name]
+        accepted = (*score.settings, *score.inputs)
+        unknown_settings = [setting for setting in settings if setting not in accepted]
+        if unknown_settings:
+            raise ValueError(
+                f"risk {name!r} has no setting {', '.join(unknown_settings)}; accepted are "
+                f"{', '.join(accepted)}: leave it out"
+            )
         records = self.records
         columns = [column for column in score.inputs if column not in settings]
         known = {column: records[column].to_numpy() for column in columns if column in records}
@@ -332,31 +352,3 @@ class Store:
         if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
             raise IndexError(f"rows {wanted.min()} to {wanted.max()}; accepted are 0 to {len(self) - 1}")
         return wanted
-
-
-def _read_info(path: Path) -> dict[str, Any]:
-    file = path / "dataset.json"
-    if not file.is_file():
-        if (path / "_parts").is_dir():
-            state = "its conversion has not finished; run the same conversion again and it goes on from there"
-        else:
-            there = "this is not a store" if path.is_dir() else "there is no such folder"
-            state = f"{there}; pass the folder of a store, made by openclef.convert or openclef.simulate"
-        raise FileNotFoundError(f"{path} holds no dataset.json: {state}")
-    try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{file} is damaged ({error}); copy it again, or convert with overwrite=True"
-        ) from error
-    if not isinstance(info, dict) or info.get("format") != FORMAT:
-        raise ValueError(f"{file} does not describe an {FORMAT}; pass the folder of a store")
-    if info.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} is written in format version {info.get('format_version')}; this openclef reads version "
-            f"{FORMAT_VERSION}: update openclef, or convert again"
-        )
-    absent = {"name", "title", "unit", "scale", "fs", "leads", "seconds", "shards", "tasks"} - info.keys()
-    if absent:
-        raise ValueError(f"{file} lacks {', '.join(sorted(absent))}; copy it again, or convert again")
-    return info

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,15 @@ import numpy as np
 
 from openclef.columns import FIXED_COLUMNS, SPLITS, as_text, join_parts, part_column
 from openclef.record import UNITS, Record, Window
-from openclef.shards import open_shard, sha256_of, to_steps, write_atomically, write_json, write_shard
+from openclef.shards import (
+    make_folder,
+    open_shard,
+    sha256_of,
+    to_steps,
+    write_atomically,
+    write_json,
+    write_shard,
+)
 from openclef.signal import canonical_leads, quality_flags
 from openclef.task import Task
 
@@ -102,8 +109,8 @@ class StoreWriter:
         self.path = Path(path).absolute()  # worker processes may stand in another folder
         self.parts = self.path / "_parts"
         self.leads = canonical_leads(leads)
-        if not self.leads:
-            raise ValueError("leads is empty; pass at least one lead's name")
+        if not self.leads or not all(self.leads):
+            raise ValueError(f"leads={leads!r}; accepted are names of leads, at least one and none empty")
         self.samples = round(seconds * fs)
         self.tasks = tuple(tasks.values() if isinstance(tasks, Mapping) else tasks)
         self.header: dict[str, Any] = {
@@ -189,11 +196,8 @@ class StoreWriter:
         Returns:
             (record_id, reason) of each.
         """
-        return [
-            (str(r), str(why))
-            for index in sorted(self.finished_parts())
-            for r, why in self._note(index)["skipped"]
-        ]
+        notes = (self._note(index) for index in sorted(self.finished_parts()))
+        return [(str(r), str(why)) for note in notes for r, why in note["skipped"]]
 
     def finish(self, skipped: Iterable[tuple[str, str]] = ()) -> Store:
         """Join the parts into a store; ``dataset.json`` is written last.
@@ -252,7 +256,7 @@ class StoreWriter:
                     "pass overwrite=True to begin anew, or name another folder"
                 )
             return
-        self.parts.mkdir(parents=True, exist_ok=True)
+        make_folder(self.parts)
         write_json(plan, self.header)
 
     def _clear(self) -> None:
@@ -336,10 +340,8 @@ class StoreWriter:
         return self.parts / f"part-{index:05d}.parquet"
 
     def _part_numbers(self) -> list[int]:
-        found = (
-            re.fullmatch(r"part-(\d+)\.parquet", path.name) for path in self.parts.glob("part-*.parquet")
-        )
-        return sorted(int(match[1]) for match in found if match)
+        names = (path.stem.removeprefix("part-") for path in self.parts.glob("part-*.parquet"))
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def _note(self, index: int) -> dict[str, Any]:
         from pyarrow import parquet

@@ -142,9 +142,33 @@ def test_changed_files_are_found_by_their_hash(store):
     problems = check(store).problems
     assert [problem.split(";")[0] for problem in problems] == [
         "signals-00001.npy: sha256 differs from that in dataset.json",
-        "sha256 of records.parquet differs from that in dataset.json",
+        f"records.parquet cannot be used: {store.path / 'records.parquet'} was changed or cut short: its sha256 "
+        "differs from that in dataset.json",
         "risk/age.parquet: sha256 differs from that in age.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "flagged", "problem"),
+    [
+        ("suspicious_unit", 5, None),
+        ("suspicious_unit", 6, "6 of 10 windows have amplitudes that no ECG has"),
+        ("flat:I;mostly_missing:II", 5, None),
+        ("flat:I;mostly_missing:II", 6, "6 of 10 windows are flat or mostly missing in every lead"),
+        ("flat:I", 10, None),
+    ],
+)
+def test_doubts_about_most_windows_are_problems(store, flags, flagged, problem):
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        own = [flags if row < flagged else "" for row in range(10)]
+        padded = frame["flags"].str.contains("padded")
+        own = [";".join(filter(None, [each, "padded" * is_padded])) for each, is_padded in zip(own, padded)]
+        return frame.assign(flags=own)
+
+    rewrite(store, change)
+    problems = check(store).problems
+    assert len(problems) == (problem is not None)
+    assert all(found.startswith(problem) for found in problems)
 
 
 def test_an_empty_window_is_found(store):

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "openclef"
 LAYERS = {
     0: ["signal", "record", "statistics", "metrics", "risk", "optimisation"],
     1: [
-        "formats", "shards", "task", "columns", "store_writing", "store", "guidance", "noise", "augment",
-        "filtering", "preprocessing", "backbone",
+        "formats", "shards", "task", "columns", "store_writing", "dataset_json", "store", "plausibility", "guidance",
+        "noise", "augment", "filtering", "preprocessing", "backbone",
     ],
     2: ["loss", "model", "published", "database", "checking", "linkage", "simulator"],
     3: ["data", "method", "pooling", "checkpoint", "embedding"],
@@ -26,7 +26,7 @@ LAYERS = {
 ORDERED = [
     ["signal", "record"],
     ["metrics", "statistics"],
-    ["shards", "task", "columns", "store_writing", "store"],
+    ["shards", "task", "columns", "store_writing", "dataset_json", "store", "plausibility"],
     ["store_writing", "store"],
     ["noise", "augment"],
     ["filtering", "preprocessing"],

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from openclef.record import Record
-from openclef.shards import MISSING
+from openclef.shards import MISSING, sha256_of
 from openclef.store import Store, StoreWriter, Task, hash_subjects, open_store
 
 LEADS = ("I", "II", "V1")
@@ -374,8 +374,35 @@ def test_records_that_are_too_few_are_refused(tmp_path):
     build(tmp_path)
     table = parquet.read_table(tmp_path / "records.parquet")
     parquet.write_table(table.slice(0, 11), tmp_path / "records.parquet")
+    about = json.loads((tmp_path / "dataset.json").read_text())
+    about["records_sha256"] = sha256_of(tmp_path / "records.parquet")
+    (tmp_path / "dataset.json").write_text(json.dumps(about))
     with pytest.raises(ValueError, match="has 11 rows and the shards have 12"):
         _ = open_store(tmp_path).records
+
+
+def test_records_that_were_changed_cut_short_or_lost_are_refused(tmp_path):
+    build(tmp_path)
+    file = tmp_path / "records.parquet"
+    whole = file.read_bytes()
+    pd.read_parquet(file).assign(age_years=99.0).to_parquet(file, index=False)
+    with pytest.raises(ValueError, match=r"records.parquet was changed .*overwrite=True"):
+        open_store(tmp_path).add_risk("age")
+    file.write_bytes(whole[:-50])
+    with pytest.raises(ValueError, match=r"records.parquet was changed or cut short"):
+        open_store(tmp_path).subjects()
+    file.unlink()
+    with pytest.raises(ValueError, match=r"records.parquet is missing; copy it again"):
+        _ = open_store(tmp_path).records
+    file.write_bytes(whole)
+    assert len(open_store(tmp_path).records) == 12
+
+
+def test_a_setting_that_the_score_does_not_have_is_refused(tmp_path):
+    store = build(tmp_path)
+    with pytest.raises(ValueError, match="risk 'age' has no setting region; accepted are age_years"):
+        store.add_risk("age", region="low")
+    assert store.risks == []
 
 
 def test_what_is_not_a_store_is_refused(tmp_path):
@@ -401,7 +428,8 @@ def test_what_is_not_a_store_is_refused(tmp_path):
         ({"unit": "uV"}, "accepted are mV, zscore"),
         ({"scale": 0}, "scale=0; accepted is a number above 0"),
         ({"fs": float("nan")}, "accepted is a number above 0"),
-        ({"leads": ()}, "leads is empty"),
+        ({"leads": ()}, "at least one and none empty"),
+        ({"leads": ("I", "")}, "at least one and none empty"),
         ({"leads": ("I", "i")}, "same lead twice"),
         ({"seconds": 0.001}, "less than one sample"),
     ],

@@ -131,4 +131,5 @@ DATABASE = Database(
         "in Cardiology Challenge 2017, Computing in Cardiology 2017; Goldberger et al., PhysioBank, "
         "PhysioToolkit, and PhysioNet, Circulation 2000"
     ),
+    tasks=(TASK,),
 )

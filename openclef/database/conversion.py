@@ -11,16 +11,22 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import joblib
+import numpy as np
 import pandas as pd
 
 from openclef.database import DATABASES
 from openclef.database.plan import Database, Plan
+from openclef.formats.rate import check_rate
+from openclef.plausibility import doubt_lengths, doubt_signals
+from openclef.shards import hold_folder
 from openclef.store import Store
 from openclef.store_writing import StoreWriter
 
@@ -62,9 +68,15 @@ def convert(
 
     Raises:
         FileNotFoundError: if the source is not there; the message says where to get it.
-        FileExistsError: if ``dst`` holds a finished store.
-        ValueError: if the database or an option is unknown, the source does not fit, a subject is on two
-            sides of the split, or more records than ``max_skipped_share`` were left out.
+        FileExistsError: if ``dst`` holds a finished store, or is a file.
+        BlockingIOError: if another conversion is writing into ``dst``.
+        ValueError: if the database or an option is unknown or of the wrong type, the source does not fit, the
+            rate is outside 10 to 50,000 Hz, a subject is on two sides of the split, or more records than
+            ``max_skipped_share`` were left out.
+
+    Warns:
+        UserWarning: if the store cannot well be what it says: most amplitudes are none of an ECG, most windows
+            are flat or missing, or nearly all are shorter than half a window.
 
     Example:
         >>> import numpy as np, tempfile
@@ -86,8 +98,25 @@ def convert(
             f"workers={workers!r}; accepted is a number of processes from 1, or None for one a core"
         )
     plan = _plan(_find(database), src, options)
+    check_rate(plan.fs, plan.name)
     records = plan.records if limit is None else plan.records.head(limit)
     _check_records(records, plan)
+    with hold_folder(Path(dst).absolute()):
+        store = _write(plan, records, dst, overwrite, workers, max_skipped_share, progress)
+    for doubt in (*doubt_signals(store), *doubt_lengths(store)):
+        warnings.warn(f"{store.name}: {doubt}", stacklevel=2)
+    return store
+
+
+def _write(
+    plan: Plan,
+    records: pd.DataFrame,
+    dst: str | Path,
+    overwrite: bool,
+    workers: int | None,
+    max_skipped_share: float,
+    progress: bool,
+) -> Store:
     writer = StoreWriter(
         dst,
         name=plan.name,
@@ -151,7 +180,47 @@ def _plan(database: Database, src: str | Path, options: dict[str, Any]) -> Plan:
     missing = [name for name in needed if name not in options]
     if missing:
         raise ValueError(f"{database.name} needs {', '.join(missing)}; pass {missing[0]}=...")
-    return database.plan(Path(src).absolute(), **options)
+    given = {
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()
+    }
+    hints = get_type_hints(database.plan)
+    for name, value in given.items():
+        if not _fits(value, hints.get(name, Any)):
+            raise ValueError(
+                f"option {name}={value!r} of {database.name} is of type {type(value).__name__}; accepted is "
+                f"{_in_words(hints[name])}"
+            )
+    return database.plan(Path(src).absolute(), **given)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether an option is of the type that the database's ``plan`` states."""
+    origin, inside = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in inside)
+    if origin is Sequence:  # a string is one name
+        return isinstance(value, str) or (
+            isinstance(value, (Sequence, np.ndarray)) and all(_fits(each, inside[0]) for each in value)
+        )
+    if origin is Mapping:  # keys stand for cells of a table and may be numbers
+        return isinstance(value, Mapping) and all(_fits(each, inside[1]) for each in value.values())
+    if hint in (int, float):
+        kind = Integral if hint is int else Real
+        return isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    return isinstance(value, hint)
+
+
+def _in_words(hint: Any) -> str:
+    words = {float: "a number", int: "a whole number", str: "text", bool: "True or False", NoneType: "None"}
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_in_words(each) for each in get_args(hint))
+    if get_origin(hint) is Sequence:
+        return "a list of texts"
+    if get_origin(hint) is Mapping:
+        return "a mapping, for example {...: ...}"
+    return words.get(hint, str(hint))
 
 
 def _check_records(records: pd.DataFrame, plan: Plan) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from openclef.database.plan import SPLITS, label_columns, label_matrix, split_by_subject
+from openclef.formats.csv import first_line, refuse_doubled
 from openclef.risk.inputs import QUANTITIES
 from openclef.store import Task
 
@@ -48,7 +49,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is empty or not a table.
+        ValueError: if it is empty, not a table, not UTF-8, or has two columns of one name.
 
     Example:
         >>> import tempfile
@@ -62,12 +63,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise FileNotFoundError(
             f"table {path} is missing; pass metadata=<a CSV file in the folder, or its path>"
         )
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline()
+    first = first_line(path)
     separator = max((",", ";", "\t"), key=first.count)
+    refuse_doubled(path, first, separator)
     try:
         frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is no table ({error}); accepted is a CSV file with column names") from None
     frame.columns = [str(column).strip() for column in frame.columns]
     return frame.apply(lambda column: column.str.strip())

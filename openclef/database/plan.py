@@ -87,6 +87,7 @@ class Database:
         size: what it needs on disk.
         url: where it is; "" for folders of one's own.
         citation: what to cite.
+        tasks: names of the tasks that its stores declare; none for folders of one's own, whose options say.
 
     Example:
         >>> from openclef.database import DATABASES
@@ -102,6 +103,7 @@ class Database:
     size: str = ""
     url: str = ""
     citation: str = ""
+    tasks: tuple[str, ...] = ()
 
 
 def find_folder(src: str | Path, database: Database) -> Path:

@@ -230,4 +230,5 @@ DATABASE = Database(
         "doi 10.1038/s41597-020-0495-6; Goldberger et al., PhysioBank, PhysioToolkit, and PhysioNet, "
         "Circulation 2000"
     ),
+    tasks=tuple(f"ptb_xl/{kind}" for kind in LABELS),
 )

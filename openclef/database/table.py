@@ -13,7 +13,14 @@ import numpy as np
 
 from openclef.database.metadata_table import describe_records, read_table
 from openclef.database.plan import Database, Plan, find_folder
-from openclef.formats.arrays import ArrayFile, describe_array, load_array, to_physical, unit_factor
+from openclef.formats.arrays import (
+    ArrayFile,
+    describe_array,
+    load_array,
+    to_physical,
+    unit_factor,
+    verify_array,
+)
 from openclef.record import Record
 from openclef.signal import canonical_leads
 
@@ -117,6 +124,7 @@ def plan(
             f"{array.path.name} holds integers; pass scale=<{unit} a step>, for example scale=0.001"
         )
     store_scale = 0.001 if step is None else step * factor
+    verify_array(array)
     frame = read_table(folder / metadata)
     if len(frame) != array.shape[0]:
         raise ValueError(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from openclef.formats.arrays import read_array
 from openclef.formats.csv import read_csv
+from openclef.formats.rate import check_rate
 from openclef.formats.wfdb import read_wfdb
 from openclef.record import Record
 
@@ -65,7 +66,11 @@ def read_record(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the format is unknown, the file is damaged, or lacks something that no argument gives.
+        ValueError: if the format is unknown, the file is damaged, lacks something that no argument gives, or
+            states a rate outside 10 to 50,000 Hz.
+
+    Warns:
+        UserWarning: if the rate is outside 50 to 5,000 Hz.
 
     Example:
         >>> import tempfile, numpy as np
@@ -85,6 +90,8 @@ def read_record(
             f"{path.name} is of no known format; accepted endings are {', '.join(sorted(known))}: "
             "convert the file to one of them"
         )
-    if kind.self_describing:
-        return kind.read(path)
-    return kind.read(path, fs=fs, leads=leads, unit=unit)
+    record = kind.read(path) if kind.self_describing else kind.read(path, fs=fs, leads=leads, unit=unit)
+    check_rate(record.fs, path.name)
+    if not all(record.leads):
+        raise ValueError(f"{path.name}: leads={record.leads!r} holds an empty name; name each lead")
+    return record

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,17 +85,13 @@ def describe_array(path: str | Path, key: str = "signal") -> ArrayFile:
     if not path.is_file():
         raise FileNotFoundError(f"array file {path} is missing; check the path")
     beside: dict[str, Any] = {}
-    try:
-        if suffix == ".npy":
-            with path.open("rb") as file:
-                shape, dtype = _npy_header(file)
-            key = ""
-        elif suffix == ".npz":
+    if suffix == ".npy":
+        key, (shape, dtype) = "", _describe_npy(path)
+    elif suffix == ".npz":
+        with _damage_named(path):
             key, shape, dtype, beside = _describe_npz(path, key)
-        else:
-            key, shape, dtype, beside = _describe_hdf5(path, key)
-    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is damaged ({error}); make it anew") from None
+    else:
+        key, shape, dtype, beside = _describe_hdf5(path, key)
     if dtype.hasobject:
         raise ValueError(
             f"{path.name} holds Python objects, and loading those would run code from the file; "
@@ -122,6 +121,9 @@ def load_array(file: ArrayFile) -> Any:
     Returns:
         An array, memory map or HDF5 data set; index it to get samples.
 
+    Raises:
+        ValueError: if a ``.npz`` file is damaged.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -133,9 +135,39 @@ def load_array(file: ArrayFile) -> Any:
     if suffix == ".npy":
         return np.load(file.path, mmap_mode="r", allow_pickle=False)
     if suffix == ".npz":
-        with np.load(file.path, allow_pickle=False) as arrays:
+        with _damage_named(file.path), np.load(file.path, allow_pickle=False) as arrays:
             return arrays[file.key]
-    return _h5py().File(file.path, "r")[file.key]
+    return _open_hdf5(file.path)[file.key]
+
+
+def verify_array(file: ArrayFile) -> None:
+    """Read a ``.npz`` array once through, so that damage is found before the first record is.
+
+    Args:
+        file: the description from ``describe_array``; other files than ``.npz`` are left alone.
+
+    Raises:
+        ValueError: if the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.npz")
+        ...     np.savez(path, np.ones((1, 3)))
+        ...     _ = path.write_bytes(path.read_bytes().replace(np.ones(1).tobytes(), bytes(8)))
+        ...     verify_array(describe_array(path))
+        Traceback (most recent call last):
+        ValueError: a.npz is damaged (Bad CRC-32 for file 'arr_0.npy'); copy it again or make it anew
+    """
+    if file.path.suffix.lower() != ".npz":
+        return
+    with (
+        _damage_named(file.path),
+        zipfile.ZipFile(file.path) as archive,
+        archive.open(f"{file.key}.npy") as content,
+    ):
+        while content.read(1 << 24):
+            pass  # the end compares the checksum
 
 
 def to_physical(samples: np.ndarray, scale: float | None, unit: str) -> np.ndarray:
@@ -241,12 +273,39 @@ def read_array(
     )
 
 
-def _npy_header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what zipfile, zlib and numpy raise for a damaged file into an error that names the file."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError) as error:
+        raise ValueError(f"{path.name} is damaged ({error}); copy it again or make it anew") from None
+
+
+def _npy_header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} is empty, damaged or no NumPy array ({error}); save it anew with numpy.save"
+        ) from None
+    return shape, dtype
+
+
+def _describe_npy(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    with path.open("rb") as file:
+        shape, dtype = _npy_header(file, path.name)
+        begin = file.tell()
+    needed, there = begin + math.prod(shape) * dtype.itemsize, path.stat().st_size
+    if there < needed and not dtype.hasobject:
+        raise ValueError(
+            f"{path.name} is cut short: it has {there:,} bytes and its array of shape {shape} needs "
+            f"{needed:,}; copy it again"
+        )
     return shape, dtype
 
 
@@ -264,7 +323,7 @@ def _describe_npz(path: Path, key: str) -> tuple[str, tuple[int, ...], np.dtype,
         keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         key = _choose(keys, key, path.name)
         with archive.open(f"{key}.npy") as file:
-            shape, dtype = _npy_header(file)
+            shape, dtype = _npy_header(file, f"{path.name}, array {key},")
     with np.load(path, allow_pickle=False) as arrays:
         return key, shape, dtype, {name: arrays[name] for name in _BESIDE if name in keys}
 
@@ -279,9 +338,18 @@ def _h5py() -> Any:
     return h5py
 
 
+def _open_hdf5(path: Path) -> Any:
+    try:
+        return _h5py().File(path, "r")
+    except OSError as error:
+        raise ValueError(
+            f"{path.name} is empty, damaged or no HDF5 file ({error}); copy it again or make it anew"
+        ) from None
+
+
 def _describe_hdf5(path: Path, key: str) -> tuple[str, tuple[int, ...], np.dtype, dict[str, Any]]:
     h5py = _h5py()
-    with h5py.File(path, "r") as file:
+    with _open_hdf5(path) as file:
         key = _choose([name for name in file if isinstance(file[name], h5py.Dataset)], key, path.name)
         beside: dict[str, Any] = {}
         for name in _BESIDE:

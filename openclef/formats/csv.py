@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,10 +52,11 @@ def read_csv(
         (500.0, ('I',), [0.1, nan, -0.05])
     """
     path = Path(path)
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = first_line(path)
     separator = next((mark for mark in ("\t", ";", ",") if mark in first), ",")
     named = not all(_is_number(cell) for cell in first.split(separator))
+    if named:
+        refuse_doubled(path, first, separator)
     try:
         frame = pd.read_csv(
             path, sep=separator, header=0 if named else None, dtype=float, encoding="utf-8-sig"
@@ -93,6 +96,60 @@ def read_csv(
         record_id=record_id or path.stem,
         unit="zscore" if all(zscored) else "mV",
     )
+
+
+def first_line(path: Path) -> str:
+    r"""Read the first line of a text table that is not empty.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The line; "" where there is none.
+
+    Raises:
+        ValueError: if the file is not UTF-8 text.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "a.csv").write_bytes("id;größe\n".encode("latin-1"))
+        ...     first_line(Path(folder, "a.csv"))
+        Traceback (most recent call last):
+        ValueError: a.csv is no UTF-8 text (...); save it as UTF-8
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            filled = [line for line in file if line.strip()]  # the whole file, so that every line is decoded
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is no UTF-8 text ({error}); save it as UTF-8") from None
+    if filled and "\0" in filled[0]:
+        raise ValueError(f"{path.name} is no UTF-8 text (it holds zero bytes); save it as UTF-8")
+    return filled[0] if filled else ""
+
+
+def refuse_doubled(path: Path, header: str, separator: str) -> None:
+    """Refuse a table in which two columns bear one name: nobody could tell which is meant.
+
+    Args:
+        path: the file.
+        header: its line of column names; empty names do not count.
+        separator: what stands between them.
+
+    Raises:
+        ValueError: if a name stands there twice.
+
+    Example:
+        >>> refuse_doubled(Path("a.csv"), "id,age,id", ",")
+        Traceback (most recent call last):
+        ValueError: a.csv has several columns 'id'; give each column its own name
+    """
+    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise ValueError(
+            f"{path.name} has several columns {', '.join(map(repr, twice))}; give each column its own name"
+        )
 
 
 def _is_number(cell: str) -> bool:

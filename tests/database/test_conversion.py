@@ -8,10 +8,12 @@ import functools
 import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,107 @@ def test_wrong_calls(tmp_path, own):
         openclef.convert("table", own, tmp_path / "s", max_skipped_share=5)
     with pytest.raises(ValueError, match="workers=0"):
         openclef.convert("table", own, tmp_path / "s", workers=0, **CALL)
+
+
+def write_own(folder: Path, ecg: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "ecg.npy", ecg)
+    pd.DataFrame({"who": [f"p{i}" for i in range(len(ecg))]}).to_csv(folder / "records.csv", index=False)
+    return folder
+
+
+def beats(count: int = 4, seconds: float = 10, fs: float = 100) -> np.ndarray:
+    """Recordings in mV, (record, lead, time)."""
+    time_s = np.arange(round(seconds * fs)) / fs
+    return np.tile(np.exp(-((time_s % 1 - 0.5) ** 2) / 0.002) + 0.1 * np.sin(time_s), (count, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("factor", "settings", "told"),
+    [
+        (1e-3, {}, r"4 of 4 windows .* look like V taken as mV, .*unit='V'"),
+        (1e3, {"scale": 0.1}, r"4 of 4 windows .* look like uV taken as mV, .*unit='uV'"),
+        (1, {"unit": "uV", "scale": 0.001}, "or mV taken as uV; .*unit='mV'"),
+        (1, {"unit": "V", "scale": 0.0001}, "or mV taken as V; .*unit='mV'"),
+        (0, {}, "4 of 4 windows are flat or mostly missing in every lead"),
+    ],
+)
+def test_amplitudes_that_no_ecg_has_are_told(tmp_path, factor, settings, told):
+    own = write_own(tmp_path / "own", beats() * factor)
+    with pytest.warns(UserWarning, match=told):
+        store = openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL | settings)
+    report = openclef.check(store)
+    assert not report.ok
+    assert re.search(told, str(report))
+
+
+def test_sound_signals_raise_no_doubt(tmp_path):
+    own = write_own(tmp_path / "own", beats())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        store = openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL)
+    assert openclef.check(store).ok
+
+
+def test_impossible_and_unusual_rates(tmp_path):
+    own = write_own(tmp_path / "own", beats())
+    for fs in (5, 1e6):
+        with pytest.raises(ValueError, match=r"fs=.* Hz for mine; accepted are 10 to 50,000 Hz: pass the"):
+            openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL | {"fs": fs})
+    assert not (tmp_path / "s").exists()
+    with pytest.warns(UserWarning, match="fs=25 Hz for mine is unusual"):
+        openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL | {"fs": 25})
+    with pytest.warns(UserWarning, match=r"windows are padded: the recordings last 1 s .*rate, fs=1000"):
+        openclef.convert("table", own, tmp_path / "t", workers=1, progress=False, **CALL | {"fs": 1000})
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"unit": 5}, "option unit=5 of table is of type int; accepted is text or None"),
+        ({"signals": 3}, "option signals=3 .*; accepted is text"),
+        ({"leads": 5}, "option leads=5 .*; accepted is a list of texts or None"),
+        ({"leads": [1]}, "option leads=.* accepted is a list of texts"),
+        ({"leads": [""]}, "at least one and none empty"),
+        ({"fs": "100"}, "option fs='100' .*; accepted is a number or None"),
+        ({"fs": True}, "option fs=True .*; accepted is a number or None"),
+        ({"rename": ["Age"]}, "option rename=.*; accepted is a mapping"),
+        ({"tasks": {"a": "binary"}}, "option tasks=.*; accepted is a mapping"),
+    ],
+)
+def test_options_of_a_wrong_type_are_refused(tmp_path, own, option, told):
+    with pytest.raises(ValueError, match=told):
+        openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL | option)
+
+
+def test_a_path_and_a_numpy_number_are_accepted_as_options(tmp_path, own):
+    options = CALL | {"signals": Path("ecg.npy"), "metadata": own / "records.csv", "fs": np.float32(100)}
+    options |= {"leads": np.array(["I"])}
+    assert openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **options).fs == 100
+
+
+def test_a_file_in_the_place_of_the_store_is_refused(tmp_path, own):
+    (tmp_path / "s").write_text("mine")
+    for dst in (tmp_path / "s", tmp_path / "s/below"):
+        with pytest.raises(FileExistsError, match="s is a file; pass another place"):
+            openclef.convert("table", own, dst, workers=1, progress=False, **CALL)
+    assert (tmp_path / "s").read_text() == "mine"
+
+
+def test_one_conversion_at_a_time(tmp_path, own):
+    holder = "import sys, time, pathlib, openclef.shards as s\n"
+    holder += "with s.hold_folder(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(tmp_path / "s")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BlockingIOError, match=r"another conversion is running in .*; wait for its end"):
+            openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL)
+    finally:
+        process.kill()
+        process.communicate()
+    assert len(openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL)) == 38
 
 
 KILLED = """

@@ -132,3 +132,16 @@ def test_tables_that_are_none(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n1,2,3,4\n")
     with pytest.raises(ValueError, match="is no table"):
         read_table(tmp_path / "a.csv")
+
+
+def test_tables_that_are_not_utf_8_or_name_a_column_twice_are_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    for encoding in ("latin-1", "utf-16", "utf-16-le"):
+        path.write_bytes("id,Größe\n1,170\n".encode(encoding))
+        with pytest.raises(ValueError, match=r"a.csv is no UTF-8 text .*; save it as UTF-8"):
+            read_table(path)
+    path.write_text("id,age,age\n1,50,60\n")
+    with pytest.raises(ValueError, match=r"a.csv has several columns 'age'; give each"):
+        read_table(path)
+    path.write_text("id,age,,\n1,50,,\n")
+    assert read_table(path)["age"].tolist() == ["50"]

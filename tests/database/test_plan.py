@@ -49,3 +49,15 @@ def test_no_label_takes_no_part():
         label_matrix([set(), {"x"}, {"b", "a"}], "ab"), [[np.nan] * 2, [np.nan] * 2, [1, 1]]
     )
     assert label_matrix([], ["a"]).shape == (0, 1)
+
+
+def test_databases_name_the_tasks_that_their_plans_declare(tmp_path, ptb_xl_folder):
+    challenge = tmp_path / "training2017"
+    challenge.mkdir()
+    (challenge / "REFERENCE-v3.csv").write_text("A00001,N\n")
+    (challenge / "A00001.hea").write_text("A00001 1 300 9000\n")
+    sources = {"ptb_xl": ptb_xl_folder(), "cinc2017": challenge}
+    for name, database in DATABASES.items():
+        declared = database.plan(sources[name]).tasks if name in sources else ()
+        assert database.tasks == tuple(task.name for task in declared)
+    assert len(DATABASES["ptb_xl"].tasks) == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from openclef.formats.arrays import describe_array, load_array, read_array, to_physical
+from openclef.formats.arrays import describe_array, load_array, read_array, to_physical, verify_array
 
 
 def test_npy_npz_and_hdf5_hold_the_same(tmp_path):
@@ -43,8 +43,35 @@ def test_damaged_files_say_so(tmp_path, name, content):
     if name.endswith("h5"):
         pytest.importorskip("h5py")
     (tmp_path / name).write_bytes(content)
-    with pytest.raises((ValueError, OSError)):
+    with pytest.raises(ValueError, match=rf"{name} is .*damaged .*make it anew|{name} is .* save it anew"):
         describe_array(tmp_path / name)
+
+
+def test_a_file_that_is_cut_short_is_one_error(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    signal = np.random.default_rng(0).normal(size=(20, 1, 100))
+    np.save(tmp_path / "a.npy", signal)
+    np.savez(tmp_path / "a.npz", signal)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["signal"] = signal
+    for name in ("a.npy", "a.npz", "a.h5"):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:-3000])
+        with pytest.raises(ValueError, match=rf"{name} is .*(cut short|damaged).*copy it again"):
+            describe_array(path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_corrupt_body_of_npz_is_found(tmp_path, save):
+    path = tmp_path / "a.npz"
+    save(path, signal=np.random.default_rng(0).normal(size=(20, 1, 100)))
+    content = bytearray(path.read_bytes())
+    content[5000:5100] = bytes(100)
+    path.write_bytes(content)
+    found = describe_array(path)
+    for read in (verify_array, load_array):
+        with pytest.raises(ValueError, match=r"a.npz is damaged .*; copy it again"):
+            read(found)
 
 
 def test_hdf5_without_h5py_says_what_to_install(tmp_path, monkeypatch):

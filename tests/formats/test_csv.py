@@ -43,3 +43,16 @@ def test_what_cannot_be_read_says_why(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_csv(tmp_path / "a.csv")
+
+
+def test_text_that_is_not_utf_8_is_named(tmp_path):
+    for encoding in ("latin-1", "utf-16", "utf-16-le"):
+        (tmp_path / "a.csv").write_bytes("time_s,I (µV)\n0.0,1\n0.01,2\n".encode(encoding))
+        with pytest.raises(ValueError, match=r"a.csv is no UTF-8 text .*; save it as UTF-8"):
+            read_csv(tmp_path / "a.csv")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("I,II, I\n1,2,3\n")
+    with pytest.raises(ValueError, match=r"a.csv has several columns 'I'; give each column its own name"):
+        read_csv(tmp_path / "a.csv", fs=100, unit="mV")

@@ -30,3 +30,14 @@ def test_formats_agree_on_a_real_recording(data_folder, tmp_path):
 def test_unknown_ending(tmp_path):
     with pytest.raises(ValueError, match=r"a.doc is of no known format; accepted endings are .csv, .dat"):
         read_record(tmp_path / "a.doc")
+
+
+def test_rates_and_names_that_cannot_be_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((1, 100)))
+    for fs in (9.9, 50_001):
+        with pytest.raises(ValueError, match=r"Hz for a.npy; accepted are 10 to 50,000 Hz"):
+            read_record(tmp_path / "a.npy", fs=fs, leads=["I"], unit="mV")
+    with pytest.warns(UserWarning, match="fs=10 Hz for a.npy is unusual"):
+        read_record(tmp_path / "a.npy", fs=10, leads=["I"], unit="mV")
+    with pytest.raises(ValueError, match="holds an empty name"):
+        read_record(tmp_path / "a.npy", fs=100, leads=[""], unit="mV")
