@@ -28,7 +28,7 @@ def demo(out: str = "runs/demo", *, patients: int = 1500, epochs: int = 12, seed
     return 0
 
 
-KINDS = ("databases", "risks", "backbones", "methods", "protocols", "formats")
+KINDS = ("databases", "risks", "backbones", "methods", "protocols", "tasks", "models", "formats")
 
 
 def list_things(arguments: list[str]) -> int:
@@ -91,6 +91,12 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             }
             for n, s in SCORES.items()
         ]
+    if kind == "tasks":
+        from openclef.database import DATABASES
+        from openclef.simulator.cohort import TASKS
+
+        found = [{"name": task, "database": n} for n, d in DATABASES.items() for task in d.tasks]
+        return found + [{"name": task.name, "database": "openclef simulate"} for task in TASKS]
     if kind == "formats":
         from openclef.formats import FORMATS
 
@@ -101,6 +107,8 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     from openclef.method import METHODS
     from openclef.protocol import PROTOCOLS
 
+    if kind == "models":
+        return _published()
     if kind == "backbones":
         with torch.device("meta"):  # counts parameters without making them
             nets = {name: build(leads=1) for name, build in BACKBONES.items()}
@@ -113,6 +121,32 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         {"name": name, "what": (import_module(each.__module__).__doc__ or "").split("\n")[0]}
         for name, each in table.items()
     ]
+
+
+def _published() -> list[dict[str, Any]]:
+    import torch
+
+    from openclef.backbone import BACKBONES
+    from openclef.published import CHECKPOINTS, LICENCE, PREPROCESSING, SOURCE
+
+    rows = []
+    for name, (file, backbone) in CHECKPOINTS.items():
+        with torch.device("meta"):
+            net = BACKBONES[backbone](leads=1)
+        rows.append(
+            {
+                "name": name,
+                "file": file,
+                "backbone": backbone,
+                "dim": net.dim,
+                "parameters": sum(p.numel() for p in net.parameters()),
+                "signal": f"one lead at {PREPROCESSING.fs:g} Hz",
+                "licence": LICENCE,
+                "url": SOURCE,
+                "load": f"openclef.load_official({file!r})",
+            }
+        )
+    return rows
 
 
 def _print_json(value: Any) -> None:
@@ -194,15 +228,22 @@ def convert(
     """
     from openclef.database.conversion import convert as run
 
-    store = run(
-        database,
-        src,
-        dst,
-        workers=workers,
-        overwrite=overwrite,
-        max_skipped_share=max_skipped_share,
-        **(options or {}),
-    )
+    try:
+        store = run(
+            database,
+            src,
+            dst,
+            workers=workers,
+            overwrite=overwrite,
+            max_skipped_share=max_skipped_share,
+            **(options or {}),
+        )
+    except TypeError as error:
+        if not options:
+            raise
+        raise ValueError(
+            f"--options {json.dumps(options)} holds a value of a wrong type ({error}); docs/databases.md has them."
+        ) from error
     print(store)
     return 0
 
@@ -255,33 +296,49 @@ def check(store: str, *, linkage: bool = False, seed: int = 0) -> int:
 
 def embed(
     model: str,
-    sources: str,
-    out: str,
+    sources: str | list[str],
     *,
+    out: str | None = None,
     lead: str = "I",
+    leads: str | list[str] | None = None,
     fs: float | None = None,
-    unit: str = "mV",
+    unit: str | None = None,
     batch_size: int = 256,
 ) -> int:
-    """Embed a store or a file with an encoder, one row a window, and write parquet.
+    """Embed a store or files with an encoder, one row a window, and write parquet.
 
     Args:
         model: a run folder or a model folder.
-        sources: a store, or a file in a format of `openclef list formats`.
-        out: parquet file to write.
-        lead: lead by name.
+        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'.
+        out: parquet file to write; always needed.
+        lead: lead to embed, by name; the name of the row, where an array has only one.
+        leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
-        unit: unit, for files that do not state it.
+        unit: mV, uV, V or zscore, for files that do not state it; mV by default.
         batch_size: windows at a time.
     """
+    if out is None:
+        raise ValueError(
+            "out is missing; pass the parquet file to write, for example --out embeddings.parquet."
+        )
+    if not sources:
+        raise ValueError("No source is given; pass a store, a file, or a list of these.")
+    target = Path(out)
+    if target.is_dir():
+        raise ValueError(
+            f"out is {out}, a folder; pass the parquet file to write, as {target / 'emb.parquet'}."
+        )
     from openclef.checkpoint import load
     from openclef.embedding import embed as run
-    from openclef.store import open_store, write_atomically
+    from openclef.protocol.result import check_folder
+    from openclef.store import write_atomically
 
-    given: Any = open_store(sources) if (Path(sources) / "dataset.json").exists() else sources
-    frame = run(load(model), given, fs=fs, lead=lead, unit=unit, batch_size=batch_size)
-    write_atomically(Path(out), lambda path: frame.to_parquet(path))
-    print(f"{out}: {len(frame):,} windows, {len(frame['embedding'].iloc[0])} dimensions")
+    check_folder(target.parent)
+    encoder = load(model)
+    frame = run(encoder, sources, fs=fs, lead=lead, leads=leads, unit=unit, batch_size=batch_size)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, lambda path: frame.to_parquet(path))
+    print(f"{out}: {len(frame):,} windows, {encoder.dim} dimensions")
     return 0
 
 
@@ -301,19 +358,22 @@ def evaluate(
     """Judge an encoder on a task, beside random encoders and age and sex, with 95 % intervals.
 
     Args:
-        model: run folder, or several (seeds of one method).
+        model: run folder, several (seeds of one method), or random_encoder or age_sex.
         stores: store, or several that declare the task.
         task: for example ptb_xl/superdiagnostic.
         protocol: one of `openclef list protocols`.
         lead: lead by name.
-        split: where to judge; validation chooses, test is looked at once.
-        label_share: share of training subjects whose labels are used.
+        split: where to judge; choose on val, and look at test once (looks are not counted).
+        label_share: share of training subjects whose labels are used, above 0 and at most 1.
         baselines: put random encoders and age and sex beside the model.
-        out: folder for metrics.json and predictions.parquet.
+        out: folder for metrics.json, predictions.parquet and evaluation.json.
         draws: bootstrap draws over subjects and seeds.
     """
     from openclef.protocol.evaluation import evaluate as run
+    from openclef.protocol.result import check_folder
 
+    if out is not None:
+        check_folder(out)
     opened = [stores] if isinstance(stores, str) else stores
     result = run(
         model,
@@ -326,8 +386,9 @@ def evaluate(
         baselines=("random_encoder", "age_sex") if baselines else (),
         draws=draws,
     )
-    with_all = result.metrics
-    print(with_all.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(result.metrics.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    if result.note:
+        print(f"note: {result.note}")
     if out is not None:
         result.save(out)
         print(f"saved in {out}")

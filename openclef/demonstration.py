@@ -15,6 +15,7 @@ from openclef.pretraining import pretrain
 from openclef.protocol.evaluation import compare, evaluate
 from openclef.reporting.risk import print_risk
 from openclef.simulator.cohort import simulate
+from openclef.statistics import check_counts
 from openclef.store import Store, open_store, write_atomically
 
 __all__ = ["run_demo"]
@@ -24,6 +25,8 @@ PREPROCESSING = Preprocessing(fs=125.0, seconds=10.0)
 VIEWS = Views(noise_level_mv=None, noise_snr_db=15.0, crop_s=8.0)
 OPTIMISATION = Optimisation(learning_rate=1e-3, schedule="cosine", warmup_epochs=1.0, weight_decay=1e-4)
 TASKS = ("sim/disease", "sim/af")
+BATCH_SIZE = 64
+LEAST_PATIENTS = 150  # three fifths of them train, and must fill a batch
 
 
 def run_demo(out: Path, *, patients: int = 1500, epochs: int = 12, seed: int = 0) -> pd.DataFrame:
@@ -40,12 +43,23 @@ def run_demo(out: Path, *, patients: int = 1500, epochs: int = 12, seed: int = 0
     Returns:
         The metrics of all models and tasks (columns as in `openclef.evaluate`).
 
+    Raises:
+        ValueError: too few patients to train and judge on, or epochs or seed that cannot be right.
+
     Example:
-        >>> import inspect
-        >>> list(inspect.signature(run_demo).parameters)
-        ['out', 'patients', 'epochs', 'seed']
+        >>> run_demo(Path("runs/demo"), patients=20)
+        Traceback (most recent call last):
+        ...
+        ValueError: patients is 20; the demo needs at least 150: pass patients=150 or more.
     """
     from openclef.checkpoint import is_finished
+
+    check_counts(patients=patients, epochs=epochs, seed=seed)
+    if patients < LEAST_PATIENTS:
+        raise ValueError(
+            f"patients is {patients}; the demo needs at least {LEAST_PATIENTS}: "
+            f"pass patients={LEAST_PATIENTS} or more."
+        )
 
     console = Console()
     store = _store(out / "store", patients, seed, console)
@@ -60,7 +74,7 @@ def run_demo(out: Path, *, patients: int = 1500, epochs: int = 12, seed: int = 0
             method=method,
             risk="score2",
             epochs=epochs,
-            batch_size=64,
+            batch_size=BATCH_SIZE,
             seed=seed,
             temperature=0.2,
             projector_dim=128,

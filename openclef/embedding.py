@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from openclef.preprocessing import Preprocessing
 from openclef.record import Record
 from openclef.signal import canonical_lead, quality_flags
+from openclef.statistics import check_counts
 from openclef.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class _Piece(NamedTuple):
     flags: tuple[str, ...]
     signal: NDArray[np.float32]
     fs: float
+    too_short: bool
 
 
 def embed(
@@ -44,8 +46,8 @@ def embed(
     *,
     fs: float | None = None,
     lead: str = "I",
-    leads: Sequence[str] | None = None,
-    unit: str = "mV",
+    leads: str | Sequence[str] | None = None,
+    unit: str | None = None,
     batch_size: int = 256,
     device: str | torch.device | None = None,
     precision: str = "float32",
@@ -53,14 +55,19 @@ def embed(
 ) -> pd.DataFrame:
     """Embed recordings, one row a window of the model's length.
 
+    A window with less than 1 s of recorded samples (or half the model's window, where that is less) has
+    nothing to embed. In a store, a list or a longer recording its row stays, with the flag "too_short" and an
+    embedding of NaN; a single recording that has no other window is refused.
+
     Args:
         model: An `Encoder`, or a bare backbone with `.dim`, which takes the default `Preprocessing()`.
         sources: A `Store`, a `Record`, the path of a recording or of a store, an array, or a list of these.
             An array is one recording, (time,) or (lead, time).
-        fs: Sampling rate in Hz of arrays, and of files that do not state it.
-        lead: Lead to embed, by name.
+        fs: Sampling rate in Hz of arrays, and of files that do not state it; a file that states another is
+            refused. A list of several rates takes its arrays as `Record`.
+        lead: Lead to embed, by name; the name of the row, where an array has only one.
         leads: Lead names of arrays with several rows, and of files that do not state them.
-        unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore".
+        unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
         batch_size: Windows at a time.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
@@ -68,12 +75,12 @@ def embed(
 
     Returns:
         A table with one row a window: source (path, record_id, or "array 0" by position), lead, start_s,
-        seconds (recorded ones in the window), flags (";"-joined; "padded" where the window is not full),
-        embedding (list of `dim` floats).
+        seconds (recorded ones in the window), flags (";"-joined; "padded" where the window is not full,
+        "too_short" where there is nothing to embed), embedding (list of `dim` floats).
 
     Raises:
-        ValueError: If the rate or the leads are unknown, the lead is not there, or the model's preprocessing
-            cannot make the signal valid.
+        ValueError: If the rate or the leads are unknown, a file states another rate or unit, the lead is not
+            there, a single recording is too short, or the model's preprocessing cannot make the signal valid.
         FileNotFoundError: If a file is not there.
 
     Example:
@@ -91,19 +98,21 @@ def embed(
     import pandas as pd
 
     lead = canonical_lead(lead)
+    leads = [leads] if isinstance(leads, str) else leads
     preprocessing = preprocessing_of(model)
-    pieces = _pieces(_as_list(sources), preprocessing, fs=fs, lead=lead, leads=leads, unit=unit)
+    check_counts(batch_size=batch_size)
+    pieces = _pieces(sources, preprocessing, fs=fs, lead=lead, leads=leads, unit=unit)
     if progress:
         from rich.progress import track
 
         pieces = iter(track(pieces, description="embedding"))
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("source", "lead", "start_s", "seconds", "flags", "embedding")
-    }
+    names = ("source", "lead", "start_s", "seconds", "flags", "embedding")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     with _in_use(model, device) as where:
         for batch in _batches(pieces, batch_size):
             signal = np.stack([piece.signal for piece in batch])
             vectors = _forward(model, preprocessing, signal, batch[0].fs, where, precision)
+            vectors[[piece.too_short for piece in batch]] = np.nan
             columns["source"] += [piece.source for piece in batch]
             columns["lead"] += [lead] * len(batch)
             columns["start_s"] += [float(piece.start_s) for piece in batch]
@@ -127,7 +136,8 @@ def embed_store(
     """Embed rows of a store, one vector a row.
 
     Where the store's windows are longer than the model's, a row's vector is the mean over the model's windows
-    in it; shorter ones are padded.
+    in it; shorter ones are padded. A row without any recorded sample gets the embedding of a flat line, so that
+    an evaluation counts it (`embed` gives NaN there).
 
     Args:
         model: An `Encoder`, or a bare backbone with `.dim`, which takes the default `Preprocessing()`.
@@ -161,6 +171,7 @@ def embed_store(
         (1, 2)
     """
     preprocessing = preprocessing_of(model)
+    check_counts(batch_size=batch_size)
     preprocessing.check(store.fs, store.unit)
     chosen = np.arange(len(store)) if rows is None else np.atleast_1d(np.asarray(rows))
     chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
@@ -214,22 +225,17 @@ def preprocessing_of(model: torch.nn.Module) -> Preprocessing:
     return own if isinstance(own, Preprocessing) else Preprocessing()
 
 
-def _as_list(sources: Any) -> list[Any]:
-    if isinstance(sources, (list, tuple)):
-        return list(sources)
-    return [sources]
-
-
 def _pieces(
-    sources: list[Any],
+    sources: Any,
     preprocessing: Preprocessing,
     *,
     fs: float | None,
     lead: str,
     leads: Sequence[str] | None,
-    unit: str,
+    unit: str | None,
 ) -> Iterator[_Piece]:
-    for position, source in enumerate(sources):
+    single = not isinstance(sources, (list, tuple))
+    for position, source in enumerate([sources] if single else sources):
         if isinstance(source, (str, Path)) and (Path(source) / "dataset.json").is_file():
             source = open_store(source)
         if isinstance(source, Store):
@@ -238,19 +244,31 @@ def _pieces(
         if isinstance(source, Record):
             record = source
         elif isinstance(source, (str, Path)):
-            from openclef.formats import read_record
-
-            record = read_record(source, fs=fs, leads=leads, unit=unit)
+            record = _record_of_file(Path(source), fs, lead, leads, unit)
         else:
-            record = _record_of_array(source, f"array {position}", fs, lead, leads, unit)
+            record = _record_of_array(source, f"array {position}", fs, lead, leads, unit or "mV")
         preprocessing.check(record.fs, record.unit)
         name = str(source) if isinstance(source, (str, Path)) else record.record_id
-        chosen = record.select([lead])
-        for window in chosen.windows(preprocessing.seconds):
-            recorded = round(window.seconds * record.fs)
-            flags = quality_flags(window.signal[:, :recorded], record.fs, record.unit, (lead,))
-            flags += ["padded"] * (recorded < window.signal.shape[1])
-            yield _Piece(name, window.start_s, window.seconds, tuple(flags), window.signal[0], record.fs)
+        pieces = list(_pieces_of_record(record.select([lead]), name, preprocessing.seconds))
+        if single and all(piece.too_short for piece in pieces):
+            known_s = max(int((~np.isnan(piece.signal)).sum()) for piece in pieces) / record.fs
+            raise ValueError(
+                f"{name} has {known_s:.2f} s of recorded samples in lead {lead}; at least 1 s (or half the "
+                "model's window) is needed: pass a longer recording, or a list, which keeps it as a row of NaN."
+            )
+        yield from pieces
+
+
+def _pieces_of_record(record: Record, name: str, seconds: float) -> Iterator[_Piece]:
+    """Windows of a record of one lead."""
+    for window in record.windows(seconds):
+        recorded = round(window.seconds * record.fs)
+        flags = quality_flags(window.signal[:, :recorded], record.fs, record.unit, record.leads)
+        flags += ["padded"] * (recorded < window.signal.shape[1])
+        known = int((~np.isnan(window.signal)).sum())
+        short = known < round(min(1.0, seconds / 2) * record.fs)  # less than a heartbeat says nothing
+        flags += ["too_short"] * short
+        yield _Piece(name, window.start_s, window.seconds, tuple(flags), window.signal[0], record.fs, short)
 
 
 def _pieces_of_store(store: Store, preprocessing: Preprocessing, lead: str) -> Iterator[_Piece]:
@@ -260,11 +278,37 @@ def _pieces_of_store(store: Store, preprocessing: Preprocessing, lead: str) -> I
         signal = store.read(row, leads=[lead])[0]
         recorded = min(round(seconds * store.fs), signal.shape[1])
         whole = Record(signal[:, :recorded], store.fs, (lead,), name, unit=store.unit, start_s=start_s)
-        for window in whole.windows(preprocessing.seconds):
-            length = round(window.seconds * store.fs)
-            flags = quality_flags(window.signal[:, :length], store.fs, store.unit, (lead,))
-            flags += ["padded"] * (length < window.signal.shape[1])
-            yield _Piece(name, window.start_s, window.seconds, tuple(flags), window.signal[0], store.fs)
+        yield from _pieces_of_record(whole, name, preprocessing.seconds)
+
+
+def _record_of_file(
+    path: Path, fs: float | None, lead: str, leads: Sequence[str] | None, unit: str | None
+) -> Record:
+    """Read a file; what it states itself must not be contradicted."""
+    from openclef.formats import FORMATS, read_record
+    from openclef.formats.arrays import describe_array
+
+    if path.is_dir():
+        raise ValueError(
+            f"{path} is a folder without dataset.json, so no store; pass a store, a file, or a list of files."
+        )
+    if leads is None and path.suffix.lower() in FORMATS["array"].suffixes:
+        file = describe_array(path)
+        if file.leads is None and (len(file.shape) == 1 or file.shape[:-1] == (1,)):
+            leads = [lead]
+    record = read_record(path, fs=fs, leads=leads, unit=unit or "mV")
+    if fs is not None and not np.isclose(record.fs, fs, rtol=2e-3):  # times in milliseconds are rounded
+        raise ValueError(
+            f"{path} states {record.fs:g} Hz and fs={fs:g} was passed; leave fs out for files that state their "
+            "rate, and pass arrays of another rate as Record."
+        )
+    describing = path.suffix.lower() in FORMATS["wfdb"].suffixes or Path(f"{path}.hea").is_file()
+    if unit is not None and (describing or "zscore" in (unit, record.unit)) and unit != record.unit:
+        raise ValueError(
+            f"{path} states its unit itself and is read in {record.unit}; unit={unit!r} was passed: leave unit "
+            "out for files that state it, and pass arrays of another unit as Record."
+        )
+    return record
 
 
 def _record_of_array(

@@ -17,6 +17,14 @@ from openclef.backbone.resnext1d import SIZES
 from openclef.model import Encoder, check_tensors
 from openclef.preprocessing import Preprocessing
 
+CHECKPOINTS = {
+    "clef_small": ("clef_small.ckpt", "resnext1d_small"),
+    "clef_medium": ("clef_medium.ckpt", "resnext1d_medium"),
+    "clef_large": ("clef_largel.ckpt", "resnext1d_large"),
+}
+"""Published checkpoints by name: file, spelled as on Zenodo, and backbone."""
+SOURCE = "https://zenodo.org/records/17572734"
+LICENCE = "code under Clear BSD; weights as published"
 PREFIX = "backbone."
 PREPROCESSING = Preprocessing(
     fs=500.0, seconds=10.0, band=(0.67, 40.0), order=5, normalise="zscore", filtering="scipy"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,6 +91,24 @@ def _estimate(value: float, samples: Array, level: float) -> Estimate:
     return Estimate(float(value), float(low), float(high))
 
 
+def check_counts(*, seed: int = 0, **counts: int) -> None:
+    """Refuse a seed that is no whole number from 0, and counts (draws=..., by name) that are none from 1.
+
+    Raises:
+        ValueError: If a number is not whole or too small.
+
+    Example:
+        >>> check_counts(draws=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: draws is 0; accepted are whole numbers from 1.
+    """
+    for name, number in (counts | {"seed": seed}).items():
+        least = 0 if name == "seed" else 1
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+            raise ValueError(f"{name} is {number!r}; accepted are whole numbers from {least}.")
+
+
 def subject_counts(
     subject: ArrayLike, *, draws: int = 1000, seed: int = 0, required: ArrayLike | None = None
 ) -> NDArray[np.float32]:
@@ -107,13 +126,14 @@ def subject_counts(
         (records, draws) counts.
 
     Raises:
-        ValueError: If a required group has no record or cannot be kept.
+        ValueError: If a required group has no record or cannot be kept, or draws or seed cannot be right.
 
     Example:
         >>> counts = subject_counts(["a", "a", "b"], draws=4)
         >>> bool((counts[0] == counts[1]).all()), float((counts[0] + counts[2]).max())
         (True, 2.0)
     """
+    check_counts(draws=draws, seed=seed)
     names, code = np.unique(np.asarray(subject), return_inverse=True)
     groups = np.zeros((code.size, 0), bool) if required is None else np.asarray(required, bool)
     if not groups.any(0).all():
@@ -231,7 +251,7 @@ def bootstrap(
         A `Bootstrap` of values and samples by label.
 
     Raises:
-        ValueError: If the metric is unknown or shapes disagree.
+        ValueError: If the metric is unknown, shapes disagree, or draws or seed cannot be right.
 
     Example:
         >>> target = np.tile([0.0, 1.0], 50)
@@ -244,8 +264,7 @@ def bootstrap(
     weight = subject_counts(subject, draws=draws, seed=seed, required=groups)
     value = _over_draws(metric, target, score, np.ones((target.shape[0], 1), np.float32))[:, 0].mean(0)
     samples = _over_draws(metric, target, score, weight)
-    shares = _seed_shares(score.shape[0], draws, seed)
-    drawn = np.einsum("ds,sdl->dl", shares, samples)
+    drawn = np.einsum("ds,sdl->dl", _seed_shares(score.shape[0], draws, seed), samples)
     if metric in _BIASED:
         drawn = np.maximum(drawn - np.nanmean(drawn, axis=0) + value, 0.0)
     return Bootstrap(value, drawn, kept)
@@ -270,13 +289,6 @@ class Difference:
     low: float
     high: float
     p: float
-
-
-def _midranks(score: Array) -> Array:
-    """Ranks (mean of ties) along the records of (seeds, records, labels): two models' scales then agree."""
-    from scipy.stats import rankdata
-
-    return rankdata(score, axis=1)
 
 
 def paired_difference(
@@ -316,7 +328,7 @@ def paired_difference(
         Difference, its interval and p; a model against itself gives 0, 0, 0 and 1.
 
     Raises:
-        ValueError: If no label is measurable, the metric is unknown or shapes disagree.
+        ValueError: If no label is measurable, the metric is unknown, or shapes or counts cannot be right.
 
     Source:
         Bandos, Rockette and Gur, Statistics in Medicine 2005 (permutation of ranks in a paired design).
@@ -326,6 +338,7 @@ def paired_difference(
         >>> paired_difference(target, noise, noise, np.arange(100), draws=20, permutations=20)
         Difference(difference=0.0, low=0.0, high=0.0, p=1.0)
     """
+    check_counts(draws=draws, permutations=permutations, seed=seed)
     both, score_a = _as_stack(target, score_a)
     _, score_b = _as_stack(target, score_b)
     kept, _ = _required(metric, both, least)
@@ -337,18 +350,17 @@ def paired_difference(
     difference = float(first.value.mean() - second.value.mean())
     interval = _estimate(difference, first.samples.mean(1) - second.samples.mean(1), level)
 
-    _, code = np.unique(np.asarray(subject), return_inverse=True)
-    swap = np.random.default_rng([seed, 2]).integers(0, 2, (int(code.max()) + 1, permutations), dtype=np.int8)
+    people, code = np.unique(np.asarray(subject), return_inverse=True)
+    swap = np.random.default_rng([seed, 2]).integers(0, 2, (people.size, permutations), dtype=np.int8)
     swapped = swap[code].astype(np.float32)
-    weight = np.concatenate([1 - swapped, swapped])
-    other = np.concatenate([swapped, 1 - swapped])
+    weight, other = np.concatenate([1 - swapped, swapped]), np.concatenate([swapped, 1 - swapped])
     twice = np.concatenate([both, both])
     if metric in RANKED:
-        score_a, score_b = _midranks(score_a), _midranks(score_b)
-    number_a, number_b = score_a.shape[0], score_b.shape[0]
-    pairs = (
-        [(i, i) for i in range(number_a)] if number_a == number_b else list(np.ndindex(number_a, number_b))
-    )
+        from scipy.stats import rankdata  # midranks: the two models' scales then agree
+
+        score_a, score_b = (np.asarray(rankdata(score, axis=1)) for score in (score_a, score_b))
+    seeds = score_a.shape[0], score_b.shape[0]
+    pairs = [(i, i) for i in range(seeds[0])] if seeds[0] == seeds[1] else list(np.ndindex(seeds))
     permuted = np.zeros(permutations)
     for a, b in pairs:
         stacked = np.concatenate([score_a[a], score_b[b]])[None]

@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from openclef import cli
+from openclef.commands import KINDS
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -60,7 +64,82 @@ def test_config_file_and_print_config(tmp_path, capsys) -> None:
     assert "alpha: 0.3" in printed
 
 
-@pytest.mark.parametrize("kind", ["databases", "risks", "backbones", "methods", "protocols", "formats"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_list(kind: str, capsys) -> None:
     assert cli.main(["list", kind, "--json", "true"]) == 0
-    assert json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)
+    assert rows
+    assert all(row["name"] for row in rows)
+    assert cli.main(["list", kind]) == 0
+    assert len(capsys.readouterr().out.strip().splitlines()) == len(rows)
+
+
+def test_list_knows_the_contracts_kinds_tasks_and_models(capsys) -> None:
+    assert set(KINDS) == {
+        *("databases", "risks", "backbones", "methods", "protocols", "tasks", "models", "formats")
+    }
+    cli.main(["list", "tasks", "--json", "true"])
+    tasks = {row["name"]: row["database"] for row in json.loads(capsys.readouterr().out)}
+    assert tasks["ptb_xl/superdiagnostic"] == "ptb_xl"
+    assert tasks["sim/disease"] == "openclef simulate"
+    cli.main(["list", "models", "--json", "true"])
+    models = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {name: (row["file"], row["dim"]) for name, row in models.items()} == {
+        "clef_small": ("clef_small.ckpt", 256),
+        "clef_medium": ("clef_medium.ckpt", 1024),
+        "clef_large": ("clef_largel.ckpt", 2048),
+    }
+    assert models["clef_large"]["parameters"] == 296_301_312
+    assert models["clef_small"]["signal"] == "one lead at 500 Hz"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    from openclef.model import save_encoder
+    from openclef.protocol.baselines import random_encoder
+
+    return str(save_encoder(random_encoder(), tmp_path_factory.mktemp("model")))
+
+
+def test_embed_takes_files_names_their_rows_and_makes_folders(model, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    signal = np.sin(np.arange(2000) / 7).astype(np.float32)
+    np.save("one.npy", signal)
+    np.save("two.npy", np.stack([signal, signal + 1]))
+    assert cli.main(["embed", model, "one.npy", "--out", "new/a.parquet", "--fs", "100", "--lead", "V5"]) == 0
+    assert pd.read_parquet("new/a.parquet")["lead"].tolist() == ["V5", "V5"]
+    both = ["embed", model, '["two.npy", "two.npy"]', "--fs", "100", "--leads", '["I", "V5"]', "--lead", "V5"]
+    assert cli.main([*both, "--out", "b.parquet"]) == 0
+    frame = pd.read_parquet("b.parquet")
+    assert frame["source"].tolist() == ["two.npy"] * 4
+    assert len(frame["embedding"][0]) == 256
+    Path("file").write_text("")
+    for given, message in (
+        (["one.npy", "--fs", "100"], "pass the parquet file to write"),
+        (["one.npy", "--fs", "100", "--out", "."], "a folder"),
+        (["one.npy", "--fs", "100", "--out", "file/a.parquet"], "file is a file"),
+        (["[]", "--out", "c.parquet"], "No source"),
+        (["one.npy", "--out", "c.parquet"], "fs is missing"),
+        (["two.npy", "--fs", "100", "--out", "c.parquet"], "leads are missing"),
+    ):
+        capsys.readouterr()
+        assert cli.main(["embed", model, *given]) == 1
+        printed = capsys.readouterr().err
+        assert message in printed
+        assert len(printed.splitlines()) == 1
+    assert not Path("c.parquet").exists()
+
+
+def test_evaluate_says_what_it_could_not_check(model, small_store, tmp_path, capsys) -> None:
+    given = ["evaluate", model, str(small_store.path), "small/old", "--baselines", "false", "--draws", "5"]
+    (tmp_path / "file").write_text("")
+    assert cli.main([*given, "--out", str(tmp_path / "file")]) == 1
+    assert "is a file" in capsys.readouterr().err
+    assert cli.main(given) == 0
+    assert "note: the encoder does not say whom it was pretrained on" in capsys.readouterr().out
+
+
+def test_options_of_a_wrong_type_are_one_line(data_folder, tmp_path, capsys) -> None:
+    given = ["convert", "ptb_xl", str(data_folder / "ptb-xl"), str(tmp_path / "out"), "--options"]
+    assert cli.main([*given, '{"seconds": [1]}']) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

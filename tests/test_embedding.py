@@ -193,3 +193,72 @@ def test_a_bare_backbone_takes_the_default_preprocessing():
 
     vector = embed(Bare(), wave(10, 130), fs=130)["embedding"][0]
     np.testing.assert_allclose(vector, [0, 1], atol=1e-3)
+
+
+def test_too_little_signal_is_refused_alone_and_a_row_of_nan_in_a_list(store, tmp_path):
+    model = TinyEncoder()
+    empty, short = np.full(400, np.nan, np.float32), wave(0.9, 100)
+    for alone in (empty, short, Record(short[None], 100, ("I",), "short")):
+        with pytest.raises(ValueError, match=r"0\.[09]0 s of recorded samples in lead I; at least 1 s"):
+            embed(model, alone, fs=100)
+    frame = embed(model, [wave(4, 100), empty, short], fs=100, batch_size=2)
+    assert frame["flags"].tolist() == ["", "mostly_missing:I;too_short", "padded;too_short"]
+    missing = np.isnan(np.stack(frame["embedding"]))
+    assert missing.all(1).tolist() == missing.any(1).tolist() == [False, True, True]
+    gap = np.concatenate([wave(4, 100), empty, wave(4, 100)])
+    assert [np.isnan(row[0]) for row in embed(model, gap, fs=100)["embedding"]] == [False, True, False]
+    records = [
+        Record(np.stack([empty, wave(4, 100)])[turn], 100, ("I", "II"), f"r{turn[0]}")
+        for turn in ([0, 1], [1, 0])
+    ]
+    stored = embed(model, write(tmp_path / "gaps", records))
+    assert [np.isnan(row[0]) for row in stored["embedding"]] == [True, False]
+    assert embed(TinyEncoder(seconds=0.6), wave(0.6, 100), fs=100)["flags"].tolist() == [""]
+
+
+def test_what_a_file_states_is_not_contradicted(tmp_path):
+    import wfdb
+
+    model, signal = TinyEncoder(), wave(4, 500)
+    wfdb.wrsamp(
+        "a",
+        fs=500,
+        units=["mV"],
+        sig_name=["I"],
+        p_signal=signal[:, None],
+        fmt=["16"],
+        write_dir=str(tmp_path),
+    )
+    rows = "\n".join(f"{i / 500:.3f},{value:.5f}" for i, value in enumerate(signal))
+    (tmp_path / "a.csv").write_text(f"time_s,I (mV)\n{rows}\n")
+    np.savez(tmp_path / "a.npz", signal=signal[None], fs=500, leads=["I"], unit="mV")
+    expected = embed(model, signal, fs=500)["embedding"][0]
+    for name in ("a.hea", "a", "a.csv", "a.npz"):
+        for settings in ({}, {"fs": 500}, {"unit": "mV"}):
+            vector = embed(model, tmp_path / name, **settings)["embedding"][0]
+            np.testing.assert_allclose(vector, expected, atol=5e-3)
+        with pytest.raises(ValueError, match="states 500 Hz and fs=250 was passed; leave fs out"):
+            embed(model, [tmp_path / name], fs=250)
+        with pytest.raises(ValueError, match=r"is read in mV; unit='zscore' was passed"):
+            embed(model, tmp_path / name, unit="zscore")
+    with pytest.raises(ValueError, match=r"is read in mV; unit='uV' was passed"):
+        embed(model, tmp_path / "a.hea", unit="uV")
+
+
+def test_one_row_takes_the_lead_asked_for(tmp_path):
+    model = TinyEncoder()
+    np.save(tmp_path / "one.npy", wave(4, 100))
+    np.save(tmp_path / "two.npy", np.stack([wave(4, 100)] * 2))
+    assert embed(model, tmp_path / "one.npy", fs=100, lead="V5")["lead"].tolist() == ["V5"]
+    assert embed(model, wave(4, 100), fs=100, lead="V5", leads="V5")["lead"].tolist() == ["V5"]
+    with pytest.raises(ValueError, match=r"leads are missing for two\.npy"):
+        embed(model, tmp_path / "two.npy", fs=100)
+    with pytest.raises(ValueError, match=r"folder without dataset\.json"):
+        embed(model, tmp_path, fs=100)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5])
+def test_batches_hold_at_least_a_window(store, batch_size):
+    for call in (embed, embed_store):
+        with pytest.raises(ValueError, match=r"batch_size is .*; accepted are whole numbers from 1"):
+            call(TinyEncoder(), store, batch_size=batch_size)

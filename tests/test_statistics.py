@@ -175,3 +175,23 @@ def test_metric_names_and_shapes_are_checked():
         statistics.bootstrap("auroc", [0, 1], [0, 1, 2], [0, 1])
     with pytest.raises(ValueError, match="nothing to compare"):
         statistics.paired_difference([0, 0], [0, 1], [0, 1], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"draws": 0}, "draws is 0; accepted are whole numbers from 1"),
+        ({"draws": -1}, "draws is -1"),
+        ({"draws": 1.5}, "draws is 1.5"),
+        ({"draws": True}, "draws is True"),
+        ({"seed": -1}, "seed is -1; accepted are whole numbers from 0"),
+    ],
+)
+def test_draws_and_seeds_that_nothing_can_be_drawn_with(settings, message):
+    target = np.tile([0.0, 1.0], 10)
+    with pytest.raises(ValueError, match=message):
+        statistics.bootstrap("auroc", target, target, np.arange(20), **settings)
+    with pytest.raises(ValueError, match=message):
+        statistics.paired_difference(target, target, target, np.arange(20), **settings)
+    with pytest.raises(ValueError, match="permutations is 0"):
+        statistics.paired_difference(target, target, target, np.arange(20), permutations=0)

@@ -31,7 +31,7 @@ def random_encoder(
         **settings: Settings of the backbone; `leads` is 1 by default.
 
     Returns:
-        An `Encoder` in evaluation mode.
+        An `Encoder` in evaluation mode, without pretraining subjects.
 
     Raises:
         ValueError: If the backbone is unknown.
@@ -62,6 +62,7 @@ def random_encoder(
         backbone_name=backbone,
         backbone_settings=settings,
     )
+    encoder.pretraining_subjects = frozenset()  # known: nobody
     return encoder.eval().requires_grad_(False)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from openclef.embedding import preprocessing_of
 from openclef.protocol import PROTOCOLS
 from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex, random_encoder
 from openclef.protocol.cohort import Cohort, check_unseen, gather_records
 from openclef.protocol.probe import draw_subjects
 from openclef.protocol.result import Result, compare, load_result
 from openclef.protocol.scoring import MIN_POSITIVES, metrics_of
+from openclef.statistics import check_counts
 
 if TYPE_CHECKING:
     from openclef.preprocessing import Preprocessing
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "compare", "evaluate", "load_result"]
 
 BASELINES = ("random_encoder", "age_sex")
+_NAMES = " or ".join(repr(name) for name in BASELINES)
 SPLITS = ("test", "val")
 WITH_AGE_SEX = " + age_sex"
 
@@ -85,11 +89,13 @@ def evaluate(
         seed: Seed of label budgets and draws.
 
     Returns:
-        A `Result`: `.metrics` and `.predictions`.
+        A `Result`: `.metrics` and `.predictions`; `.note` says so where an encoder does not know whom it was
+        pretrained on, so that overlap with the judged subjects could not be checked.
 
     Raises:
-        ValueError: If an option is unknown, a subject has records in two splits, a judged subject was in the
-            encoder's pretraining, or a split has no records.
+        FileNotFoundError: If a model's folder is not there.
+        ValueError: If the model is none, an option is unknown or cannot be right, a subject has records in
+            two splits, a judged subject was in the encoder's pretraining, or a split has no records.
 
     Source:
         Two-level bootstrap, tuned linear probes and random encoders: arXiv 2602.17531 and 2509.25095.
@@ -101,6 +107,8 @@ def evaluate(
         ValueError: No store is given; pass a store or a list of stores.
     """
     _check_options(protocol, split, baselines)
+    _check_numbers(label_share, draws=draws, min_positives=min_positives, batch_size=batch_size, seed=seed)
+    _check_model(model)
     cohort = gather_records(stores, task, lead=lead)
     _check_parts(cohort, split)
     judged = _method(model, name, seeds, backbone, preprocessing)
@@ -128,7 +136,7 @@ def evaluate(
             settings.append(chosen)
     predictions = pd.concat(tables, ignore_index=True)
     metrics = metrics_of(predictions, split=split, by=by, draws=draws, seed=seed, min_positives=min_positives)
-    return Result(metrics, predictions, judged.name, split, settings)
+    return Result(metrics, predictions, judged.name, split, settings, _note(judged, split))
 
 
 def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
@@ -139,6 +147,40 @@ def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
     unknown = [baseline for baseline in baselines if baseline not in BASELINES]
     if unknown or isinstance(baselines, str):
         raise ValueError(f"baselines are {baselines!r}; pass a list of {', '.join(BASELINES)}.")
+
+
+def _check_numbers(label_share: float, **counts: int) -> None:
+    if not isinstance(label_share, Real) or isinstance(label_share, bool) or not 0 < label_share <= 1:
+        raise ValueError(
+            f"label_share is {label_share!r}; accepted is a share above 0 and at most 1: pass for example "
+            "label_share=0.1."
+        )
+    check_counts(**counts)
+
+
+def _check_model(model: Any) -> None:
+    """Refuse what is no encoder, before anything is read."""
+    from torch.nn import Module
+
+    accepted = f"pass an encoder (a torch module), the folder of a run, a list of these, or {_NAMES}."
+    given = list(model) if isinstance(model, (list, tuple)) else [model]
+    if not given:
+        raise ValueError(f"No model is given; {accepted}")
+    for each in given:
+        if not isinstance(each, (Module, str, Path)):
+            raise ValueError(f"model is {each!r}, of type {type(each).__name__}; {accepted}")
+        if isinstance(model, (list, tuple)) and isinstance(each, str) and each in BASELINES:
+            raise ValueError(f"{each!r} stands in a list of models; pass it alone, or in baselines.")
+
+
+def _note(judged: _Method, split: str) -> str:
+    unknown = sum(getattr(each, "pretraining_subjects", None) is None for each in judged.encoders)
+    if not unknown:
+        return ""
+    of = (
+        f"{unknown} of {len(judged.encoders)} encoders do" if len(judged.encoders) > 1 else "the encoder does"
+    )
+    return f"{of} not say whom it was pretrained on: whether {split} subjects were among them could not be checked"
 
 
 def _check_parts(cohort: Cohort, split: str) -> None:
@@ -163,14 +205,16 @@ def _method(
     if isinstance(model, str) and model == "age_sex":
         return _Method(name or model, [])
     if isinstance(model, str) and model == "random_encoder":
+        if not len(seeds):
+            raise ValueError(
+                "seeds are empty; pass one or more of random encoders, for example seeds=(0, 1)."
+            )
         own = getattr(example, "backbone_name", "") or "resnext1d_small"
         settings = getattr(example, "backbone_settings", {}) if backbone in (None, own) else {}
         like = preprocessing if preprocessing is not None else getattr(example, "preprocessing", None)
         encoders = [random_encoder(backbone or own, preprocessing=like, seed=s, **settings) for s in seeds]
         return _Method(name or model, encoders)
     given = list(model) if isinstance(model, (list, tuple)) else [model]
-    if not given:
-        raise ValueError("No model is given; pass an encoder, the folder of a run, or a list of these.")
     loaded = [_load(each) for each in given]
     fallback = Path(given[0]).name if isinstance(given[0], (str, Path)) else type(given[0]).__name__.lower()
     return _Method(name or getattr(loaded[0], "name", "") or fallback, loaded)
@@ -178,6 +222,7 @@ def _method(
 
 def _load(model: Any) -> Any:
     if not isinstance(model, (str, Path)):
+        preprocessing_of(model)  # says what is missing where it is no encoder
         return model
     if not Path(model).exists():
         raise FileNotFoundError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class Result:
         model: Name of the model that was judged, first among the models of the tables.
         split: The split that was judged.
         settings: What validation chose, one entry a model and seed.
+        note: What could not be checked, for example whether an encoder has seen the judged subjects; "" = nothing.
 
     Example:
         >>> Result(pd.DataFrame(), pd.DataFrame(), "clef").split
@@ -36,15 +38,19 @@ class Result:
     model: str
     split: str = "test"
     settings: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
 
     def save(self, folder: str | Path) -> Path:
-        """Write metrics.json (rows), predictions.parquet and evaluation.json (model, split, settings).
+        """Write metrics.json (rows), predictions.parquet and evaluation.json (model, split, settings, note).
 
         Args:
             folder: Made where it is missing; each file is written whole or not at all.
 
         Returns:
             The folder.
+
+        Raises:
+            FileExistsError: If the folder, or one above it, is a file.
 
         Example:
             >>> import tempfile
@@ -53,7 +59,7 @@ class Result:
             ...     load_result(empty.save(folder)).model
             'm'
         """
-        folder = Path(folder)
+        folder = check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         rows = [
             {
@@ -62,7 +68,7 @@ class Result:
             }
             for row in self.metrics.to_dict("records")
         ]
-        about = {"model": self.model, "split": self.split, "settings": self.settings}
+        about = {"model": self.model, "split": self.split, "settings": self.settings, "note": self.note}
         write_atomically(
             folder / "predictions.parquet", lambda path: self.predictions.to_parquet(path, index=False)
         )
@@ -73,6 +79,29 @@ class Result:
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Refuse a folder that cannot be made because a file stands there.
+
+    Args:
+        folder: Where something shall be written.
+
+    Returns:
+        The folder as a `Path`; it is not made.
+
+    Raises:
+        FileExistsError: If the folder, or one above it, is a file.
+
+    Example:
+        >>> check_folder("results/clef").name
+        'clef'
+    """
+    folder = Path(folder)
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise FileExistsError(f"{place} is a file; pass another place for the results.")
+    return folder
 
 
 def load_result(folder: str | Path) -> Result:
@@ -86,6 +115,7 @@ def load_result(folder: str | Path) -> Result:
 
     Raises:
         FileNotFoundError: If a file of it is missing.
+        ValueError: If a file of it is damaged; the message names it.
 
     Example:
         >>> load_result("nowhere")
@@ -97,12 +127,46 @@ def load_result(folder: str | Path) -> Result:
     for name in ("evaluation.json", "metrics.json", "predictions.parquet"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no {name}; pass a folder that Result.save wrote.")
-    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    metrics = pd.DataFrame(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+    about = _readable(folder / "evaluation.json", _read_about)
+    metrics = _readable(folder / "metrics.json", _read_metrics)
+    predictions = _readable(folder / "predictions.parquet", _read_predictions)
+    return Result(metrics, predictions, **about)
+
+
+def _readable(file: Path, read: Callable[[Path], Any]) -> Any:
+    try:
+        return read(file)
+    except (ValueError, TypeError, OSError) as error:  # pyarrow raises these for files that break off
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{file} is damaged ({reason}); copy the folder again, or evaluate and save anew."
+        ) from error
+
+
+def _read_about(file: Path) -> dict[str, Any]:
+    about = json.loads(file.read_text(encoding="utf-8"))
+    kinds = {"model": str, "split": str, "settings": list, "note": str}
+    if not isinstance(about, dict) or not {"model", "split", "settings"} <= set(about) <= set(kinds):
+        raise ValueError("it must hold model, split, settings and note")
+    wrong = [name for name, value in about.items() if not isinstance(value, kinds[name])]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} of a wrong type")
+    return about
+
+
+def _read_metrics(file: Path) -> pd.DataFrame:
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("it must hold a list of rows")
+    metrics = pd.DataFrame(rows)
     for name in ("value", "low", "high"):
         if name in metrics:
             metrics[name] = metrics[name].astype(float)
-    return Result(metrics, pd.read_parquet(folder / "predictions.parquet"), **about)
+    return metrics
+
+
+def _read_predictions(file: Path) -> pd.DataFrame:
+    return pd.read_parquet(file)
 
 
 def compare(
@@ -135,7 +199,7 @@ def compare(
         high, p, n, seeds, against_seeds. Adjust the p values of a table with `openclef.statistics.holm`.
 
     Raises:
-        ValueError: If the results differ in task, split or records, or hold no such model.
+        ValueError: If the results differ in task, split or records, or hold no such model, or one is no `Result`.
 
     Example:
         >>> about = {"model": "m", "seed": 0, "task": "t", "protocol": "probe", "lead": "I", "store": "a",
@@ -147,6 +211,11 @@ def compare(
         >>> table[["value", "low", "high", "p"]].values.tolist()
         [[0.0, 0.0, 0.0, 1.0]]
     """
+    for given in (result, against):
+        if not isinstance(given, Result):
+            raise ValueError(
+                f"{given!r} is no Result; pass what openclef.evaluate returned or load_result has read."
+            )
     first, first_about = _chosen(result, model)
     second, second_about = _chosen(against, against_model)
     _check_alike(first, second, first_about, second_about, (result.split, against.split))

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm
 
 from openclef.preprocessing import Preprocessing
-from openclef.protocol.evaluation import compare, evaluate, load_result
+from openclef.protocol.evaluation import Result, compare, evaluate, load_result
 from openclef.protocol.scoring import COLUMNS, metrics_of
 from openclef.record import Record
 from openclef.store import StoreWriter
@@ -273,7 +273,15 @@ def test_options_are_checked(store, tmp_path):
         ({"split": "train"}, "test, val"),
         ({"baselines": ("features",)}, "random_encoder, age_sex"),
         ({"by": "colour", "draws": 2}, "age_band or a column"),
-        ({"label_share": 0}, "share is 0"),
+        ({"label_share": 0}, "label_share is 0"),
+        ({"label_share": 1.01}, "label_share is 1.01"),
+        ({"label_share": float("nan")}, "label_share is nan"),
+        ({"label_share": "all"}, "label_share is 'all'"),
+        ({"draws": 0}, "draws is 0; accepted are whole numbers from 1"),
+        ({"draws": -1}, "draws is -1"),
+        ({"seed": -1}, "seed is -1; accepted are whole numbers from 0"),
+        ({"min_positives": 0}, "min_positives is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
     ):
         with pytest.raises(ValueError, match=message):
             evaluate(Planted(), store, "tiny/af", **settings)
@@ -317,3 +325,62 @@ def test_random_encoders_follow_the_model_and_its_preprocessing(tmp_path):
     )  # seed 3 of the same architecture and preprocessing
     with pytest.raises(ValueError, match="resnext1d_small"):
         random_encoder("vgg")
+
+
+@pytest.mark.parametrize("model", [None, 3, {"a": 1}, [None], ["age_sex"], [], torch.nn.Linear(2, 2)])
+def test_what_is_no_model_is_refused(store, model):
+    with pytest.raises(ValueError, match=r"pass (an|it|an encoder)|no \.dim"):
+        evaluate(model, store, "tiny/af", draws=5)
+    with pytest.raises(ValueError, match="seeds are empty"):
+        evaluate("random_encoder", store, "tiny/af", seeds=())
+
+
+def test_a_result_says_where_overlap_could_not_be_checked(store, tmp_path):
+    settings = {"append_age_sex": False, "draws": 5}
+    unknown = evaluate([Planted(), Planted(subjects=frozenset())], store, "tiny/af", **settings)
+    assert unknown.note.startswith("1 of 2 encoders do not say whom")
+    assert load_result(unknown.save(tmp_path / "unknown")).note == unknown.note
+    assert evaluate(Planted(subjects=frozenset({"00"})), store, "tiny/af", **settings).note == ""
+    assert evaluate("age_sex", store, "tiny/af", draws=5).note == ""
+    from openclef.protocol.baselines import random_encoder
+
+    assert random_encoder().pretraining_subjects == frozenset()
+    about = json.loads((tmp_path / "unknown" / "evaluation.json").read_text())
+    del about["note"]  # as earlier versions wrote it
+    (tmp_path / "unknown" / "evaluation.json").write_text(json.dumps(about))
+    assert load_result(tmp_path / "unknown").note == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("evaluation.json", b"{"),
+        ("evaluation.json", b"[]"),
+        ("evaluation.json", b'{"model": 1, "split": "test", "settings": []}'),
+        ("evaluation.json", b'{"model": "m", "split": "test", "settings": [], "colour": 1}'),
+        ("metrics.json", b"\xff\xfe"),
+        ("metrics.json", b'{"a": 1}'),
+        ("metrics.json", b'[{"value": "high"}]'),
+        ("metrics.json", b'[{"value": [1]}]'),
+        ("predictions.parquet", b""),
+        ("predictions.parquet", b"PAR1 cut off"),
+    ],
+)
+def test_a_damaged_result_is_named(tmp_path, name, content):
+    frame = pd.DataFrame({"model": ["m"], "value": [1.0]})
+    folder = Result(frame, frame, "m").save(tmp_path / "result")
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} is damaged \(.+\); copy the folder again") as error:
+        load_result(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_result_is_not_saved_over_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    empty = Result(pd.DataFrame({"model": ["m"]}), pd.DataFrame({"model": ["m"]}), "m")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(FileExistsError, match="file is a file; pass another place"):
+            empty.save(folder)
+    assert (tmp_path / "file").read_text() == "mine"
+    with pytest.raises(ValueError, match="None is no Result"):
+        compare(empty, None)
