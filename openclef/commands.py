@@ -352,6 +352,7 @@ def evaluate(
     split: Literal["val", "test"] = "test",
     label_share: float = 1.0,
     baselines: bool = True,
+    full: bool = False,
     out: str | None = None,
     draws: int = 1000,
 ) -> int:
@@ -366,6 +367,7 @@ def evaluate(
         split: where to judge; choose on val, and look at test once (looks are not counted).
         label_share: share of training subjects whose labels are used, above 0 and at most 1.
         baselines: put random encoders and age and sex beside the model.
+        full: print every metric, of every label too, and not only the first two over all labels.
         out: folder for metrics.json, predictions.parquet and evaluation.json.
         draws: bootstrap draws over subjects and seeds.
     """
@@ -386,9 +388,9 @@ def evaluate(
         baselines=("random_encoder", "age_sex") if baselines else (),
         draws=draws,
     )
-    print(result.metrics.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    if result.note:
-        print(f"note: {result.note}")
+    if full:
+        print(result.metrics.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    print(result)
     if out is not None:
         result.save(out)
         print(f"saved in {out}")

@@ -232,7 +232,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path: Path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        with pytest.raises(OSError, match="(?i)space"):
+        with pytest.raises(OSError, match=r"(?i)space"):
             write_checkpoint(tmp_path, {"epoch": 2})
     assert read_checkpoint(tmp_path) == {"epoch": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

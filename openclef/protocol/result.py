@@ -40,6 +40,28 @@ class Result:
     settings: list[dict[str, Any]] = field(default_factory=list)
     note: str = ""
 
+    def __str__(self) -> str:
+        """A line a model: its first two metrics over all labels, with intervals, and the notes once below."""
+        if self.metrics.empty:
+            return f"{self.model}: nothing was judged"
+        whole = self.metrics[(self.metrics["part"] == "") & ~self.metrics["metric"].str.contains(":")]
+        shown = [name for name in whole["metric"].unique() if name != "prevalence"][:2]
+        first = whole.iloc[0]
+        lines = [
+            f"{first['task']}, {first['protocol']}, lead {first['lead']}, {self.split}: value [95 % interval]"
+        ]
+        width = max(map(len, whole["model"].unique()))
+        lines.append(
+            f"{'model':<{width}}  " + "  ".join(f"{name:<22}" for name in shown) + "  records  seeds"
+        )
+        for model, rows in whole.groupby("model", sort=False):
+            by_metric = rows.set_index("metric")
+            cells = "  ".join(f"{_interval(by_metric.loc[name]):<22}" for name in shown)
+            about = by_metric.iloc[0]
+            lines.append(f"{model:<{width}}  {cells}  {about['n']:>7,}  {about['seeds']:>5}")
+        notes = [note for note in dict.fromkeys([*whole["note"], self.note]) if note]
+        return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+
     def save(self, folder: str | Path) -> Path:
         """Write metrics.json (rows), predictions.parquet and evaluation.json (model, split, settings, note).
 
@@ -75,6 +97,12 @@ class Result:
         write_atomically(folder / "evaluation.json", lambda path: _write_json(path, about))
         write_atomically(folder / "metrics.json", lambda path: _write_json(path, rows))
         return folder
+
+
+def _interval(row: pd.Series) -> str:
+    if pd.isna(row["value"]):
+        return "not measurable"
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def _write_json(path: Path, value: Any) -> None:

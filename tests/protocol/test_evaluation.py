@@ -384,3 +384,13 @@ def test_a_result_is_not_saved_over_a_file(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
     with pytest.raises(ValueError, match="None is no Result"):
         compare(empty, None)
+
+
+def test_a_result_prints_a_line_a_model_and_each_note_once(small_store) -> None:
+    result = evaluate("age_sex", [small_store], "small/old", draws=20, min_positives=3)
+    lines = str(result).splitlines()
+    assert lines[0] == "small/old, probe, lead I, test: value [95 % interval]"
+    assert lines[1].split() == ["model", "auroc", "auprc", "records", "seeds"]
+    assert lines[2].split()[0] == "age_sex"
+    assert "[" in lines[2]
+    assert len(set(lines)) == len(lines)
