@@ -19,7 +19,10 @@ __all__ = ["COMMANDS", "main"]
 # Command -> (module and function, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("openclef.commands:demo", "the main job in minutes, offline: simulate, pretrain, evaluate"),
-    "list": ("openclef.commands:list_things", "databases, risks, backbones, methods, protocols, tasks, models, formats"),
+    "list": (
+        "openclef.commands:list_things",
+        "what there is: databases, risks, methods, tasks, models and more",
+    ),
     "score": ("openclef.commands:score", "a clinical risk score of one patient, as JSON"),
     "simulate": ("openclef.commands:simulate", "write a store of simulated patients"),
     "convert": ("openclef.commands:convert", "write a store from a database or your own files"),
