@@ -150,11 +150,12 @@ def pretrain(
 
     from openclef.backbone import BACKBONES
     from openclef.checkpoint import finish_run, start_run
-    from openclef.data import Batches, fits
+    from openclef.data import Batches
     from openclef.method import METHODS
     from openclef.model import Encoder
-    from openclef.pooling import epoch_means, make_validator, training_pool, validation_pool, without_inputs
+    from openclef.pool import fits, training_pool, validation_pool, without_inputs
     from openclef.training import fit, make_fabric
+    from openclef.validation import epoch_means, make_validator
 
     _known(method, METHODS, "method")
     _known(backbone, BACKBONES, "backbone")
@@ -313,7 +314,7 @@ class _Watch:
         recipe: str,
         console: Any,
     ) -> None:
-        from openclef.pooling import pool_facts
+        from openclef.validation import pool_facts
 
         self.facts = pool_facts(pool, batch_size)
         self.facts["weights_rescaled"] = float(weighting != "raw" or recipe == "official")

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from openclef.augment import Views
-from openclef.data import Batches, Pool, epoch_order, make_batch, seeded
+from openclef.data import Batches, epoch_order, make_batch, seeded
+from openclef.pool import Pool
 from openclef.preprocessing import Preprocessing
 from openclef.record import Record
 from openclef.store import Store, StoreWriter

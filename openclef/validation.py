@@ -1,4 +1,4 @@
-"""The pools of a pretraining run: what it trains on, what it holds out, and what is measured there after each epoch."""
+"""What is measured after each epoch of a pretraining run."""
 
 from __future__ import annotations
 
@@ -7,96 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from openclef.data import Batches, NoWindows, Pool
+from openclef.data import Batches
 from openclef.method.collapse import spread
-from openclef.risk import SCORES
-from openclef.store import Store
+from openclef.pool import Pool
 
-__all__ = [
-    "epoch_means",
-    "make_validator",
-    "pool_facts",
-    "training_pool",
-    "validation_pool",
-    "without_inputs",
-]
-
-
-def without_inputs(stores: list[Store], risk: str) -> list[str]:
-    """Return the folder names of stores that lack the risk and every input to compute it from.
-
-    Example:
-        >>> without_inputs([], "score2")
-        []
-    """
-    return [
-        store.path.name
-        for store in stores
-        if risk not in store.risks
-        and risk in SCORES
-        and not any(
-            name in store.records.columns
-            and (store.records[name].notna() & (store.records[name] != "")).any()
-            for name in SCORES[risk].inputs
-        )
-    ]
-
-
-def training_pool(stores: list[Store], split: str, risk: str | None, lead: str, unguided: list[str]) -> Pool:
-    """Return the pool to train on.
-
-    Args:
-        stores: opened stores.
-        split: rows to take.
-        risk: the score that guides, or None.
-        lead: "random" or a lead's name.
-        unguided: folder names of stores whose risk is unknown.
-
-    Raises:
-        ValueError: nothing to train on, or no known risk.
-
-    Example:
-        >>> training_pool([], "train", None, "random", [])
-        Traceback (most recent call last):
-        ...
-        ValueError: no store was given; ...
-    """
-    pool = Pool(stores, split=split, risk=risk, lead=lead, unguided=unguided)
-    if len(np.unique(pool.subject)) < 2:
-        raise ValueError(
-            f"split {split!r} holds one subject only, so no record has a negative; pass records of more subjects."
-        )
-    if risk is not None and not np.isfinite(pool.risk).any():
-        raise ValueError(
-            f"no window of split {split!r} has a known {risk!r}; check its inputs with `openclef risk`, "
-            "or pass method=simclr to pretrain without guidance."
-        )
-    return pool
-
-
-def validation_pool(
-    stores: list[Store], risk: str | None, lead: str, unguided: list[str], batch_size: int
-) -> Pool | None:
-    """Return the pool of the "val" rows, or None where it has fewer windows than one batch.
-
-    Args:
-        stores: opened stores.
-        risk: the score that guides, or None.
-        lead: "random" or a lead's name.
-        unguided: folder names of stores whose risk is unknown.
-        batch_size: over all processes.
-
-    Example:
-        >>> validation_pool([], None, "random", [], 64) is None
-        True
-    """
-    if sum(int((store.records["split"] == "val").sum()) for store in stores) < batch_size:
-        return None
-    try:
-        pool = Pool(stores, split="val", risk=risk, lead=lead, unguided=unguided)
-    except NoWindows:
-        return None
-    return pool if len(pool) >= batch_size else None
+__all__ = ["epoch_means", "make_validator", "pool_facts"]
 
 
 def epoch_means(seen: list[dict[str, Any]]) -> dict[str, float]:
