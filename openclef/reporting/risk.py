@@ -86,10 +86,8 @@ def print_risk(store: Store, label: str, console: Console | None = None) -> None
             f"{row['n']:,}",
             f"{row['share']:.0%}",
             f"{row['unknown']:,}",
-            f"{row['q25']:.3g}",
-            f"{row['median']:.3g}",
-            f"{row['q75']:.3g}",
-            f"{row['modal_share']:.0%}",
+            *("-" if np.isnan(row[name]) else f"{row[name]:.3g}" for name in ("q25", "median", "q75")),
+            "-" if np.isnan(row["modal_share"]) else f"{row['modal_share']:.0%}",
         )
     console.print(table)
     values = store.risk(label)
