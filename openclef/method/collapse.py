@@ -95,13 +95,16 @@ def likely_causes(values: Mapping[str, float]) -> list[str]:
             f"batch too small: a row has {values['negatives']:.0f} negatives; "
             "pass a larger batch_size (64 in the paper)."
         )
-    if (
-        values.get("completeness_mean", 1.0) == 0.0
-        or values.get("neutral_share", 0.0) > LIMITS["neutral_share"]
-    ):
+    neutral = values.get("neutral_share", 0.0)
+    if values.get("completeness_mean", 1.0) == 0.0 or neutral == 1.0:
         found.append(
-            "all metadata missing: nearly every pair has an unknown risk or no known input, so guidance does "
-            "nothing; check the metadata columns, or use method simclr."
+            "all metadata missing: every pair has an unknown risk or no known input, so guidance does nothing; "
+            "check the metadata columns, or use method simclr."
+        )
+    elif neutral > LIMITS["neutral_share"]:
+        found.append(
+            f"most metadata missing: {neutral:.0%} of the pairs have an unknown risk, so guidance does little; "
+            "check which stores have metadata, or give those without a smaller part of the pool."
         )
     elif values.get("risk_spread", math.inf) < LIMITS["risk_spread"]:
         found.append(

@@ -33,6 +33,7 @@ def _watch(risk: torch.Tensor, completeness: torch.Tensor, guidance: Guidance, b
 
 RISK = torch.rand(32, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.01
 ONE_EXTREME = torch.cat([RISK[:31] * 0.1, torch.tensor([0.9])])  # min-max scaling presses all others together
+MOSTLY_UNKNOWN = torch.where(torch.arange(32) < 6, RISK, torch.nan)  # 97 % of the pairs are neutral
 ALL, NONE = torch.ones(32), torch.zeros(32)
 
 
@@ -47,9 +48,10 @@ def test_nothing_is_said_of_a_sound_batch() -> None:
         (ONE_EXTREME, ALL, Guidance(alpha=0.0), 32, "alpha too low"),
         (torch.full((32,), 0.07), ALL, Guidance(), 32, "homogeneous risk"),
         (torch.full((32,), torch.nan), NONE, Guidance(), 32, "all metadata missing"),
+        (MOSTLY_UNKNOWN, ALL, Guidance(), 32, "most metadata missing: 9"),
         (RISK, ALL, Guidance(discount="none", difference="rank"), 4, "batch too small"),
     ],
-    ids=["alpha-high", "alpha-low", "homogeneous", "missing", "small-batch"],
+    ids=["alpha-high", "alpha-low", "homogeneous", "missing", "mostly-missing", "small-batch"],
 )
 def test_each_cause_is_named(risk, completeness, guidance, batch, cause) -> None:
     assert any(sentence.startswith(cause) for sentence in _watch(risk, completeness, guidance, batch))
