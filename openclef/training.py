@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import os
@@ -86,7 +87,15 @@ def make_fabric(precision: str = "32-true", devices: int | str = "auto", acceler
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()
+    if several:
+        atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    """Leave the process group before Python ends: gloo's threads, left running, can abort a process that is done."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class _Stop:
