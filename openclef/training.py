@@ -150,7 +150,7 @@ def fit(
         folder: run folder for checkpoint.pt, metrics.csv and TensorBoard events.
         epochs: of the whole run.
         optimisation: optimiser and schedule.
-        summarise: from what `forward` returned over an epoch (loss-free tensors) to named numbers.
+        summarise: from the detached scalars of each step of an epoch (loss, terms, weights) to named numbers.
         validate: called after each epoch with the module; returns named numbers.
         after_epoch: called with the epoch's row, on rank 0.
         save_seconds: a checkpoint is also left within an epoch after so many seconds.
