@@ -25,6 +25,8 @@ import numpy as np
 import pandas as pd
 from measure import UNITS, measure
 from numpy.typing import NDArray
+from pictures import draw_pages
+from source_check import check_recorders, check_source
 
 import openclef
 from openclef.signal import LEADS
@@ -44,7 +46,7 @@ class Set:
     Args:
         signal: (record, 12, time) in mV.
         fs: sampling rate in Hz.
-        about: one row a record: subject, age_years, female, normal.
+        about: one row a record: record, subject, age_years, female, normal.
         measured: one row a record: the quantities of `measure`.
     """
 
@@ -102,7 +104,8 @@ def read_npz(file: Path) -> Set:
 
 def _read(store: Store) -> tuple[NDArray[np.float32], pd.DataFrame]:
     records = store.records
-    about = pd.DataFrame({"subject": records["subject_id"], "age_years": records["age_years"].astype(float)})
+    about = records[["record_id", "subject_id"]].set_axis(["record", "subject"], axis=1)
+    about = about.assign(age_years=records["age_years"].astype(float))
     about["female"] = records["sex"].map({"female": 1.0, "male": 0.0})
     return store.read(slice(None), leads=LEADS), about
 
@@ -255,6 +258,44 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join([*lines, "", verdict(table)])
 
 
+def tell_apart(sets: dict[str, tuple[Set, Set]], real: Set, data: Path, out: Path) -> list[str]:
+    """Check how well simulated and real records are told apart; write the tables, give them in Markdown."""
+    found, by_what = [], []
+    for name, pair in sets.items():
+        sides = [(s.signal, s.fs, s.about["subject"].to_numpy(), s.measured) for s in pair]
+        rows, quantities = check_source(*sides, name)
+        found.append(rows)
+        by_what.append(quantities)
+    recorders = pd.read_csv(data / "ptb-xl" / "ptbxl_database.csv", usecols=["ecg_id", "device"])
+    device = real.about["record"].map(recorders.set_index(recorders["ecg_id"].astype(str))["device"])
+    found.append(check_recorders(real.measured, device, real.about["subject"]))
+    table, quantities = pd.concat(found), pd.concat(by_what)
+    table.round(4).to_csv(out / "source.csv", index=False)
+    quantities.round(4).to_csv(out / "givers.csv", index=False)
+    lines = [
+        "## Told apart",
+        "",
+        "| records | features | classifier | AUROC | n |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in table.itertuples():
+        auroc = f"{row.auroc:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        lines.append(
+            f"| {row.records} | {row.features} | {row.classifier} | {auroc} | {row.n_0} + {row.n_1} |"
+        )
+    for name, part in quantities.groupby("records"):
+        top = part.head(25)
+        listed = ", ".join(f"{r.quantity} {r.auroc_alone:.2f}" for r in top.itertuples())
+        lines += ["", f"Most telling alone ({name}; AUROC, above .5 = larger in simulated): {listed}."]
+        top = part.nlargest(15, "importance")
+        lines += ["", f"Most used by gradient boosting ({name}): {', '.join(top['quantity'])}."]
+        top = part.iloc[part["coefficient"].abs().argsort()[::-1][:15]]
+        listed = ", ".join(f"{r.quantity} {r.coefficient:+.2f}" for r in top.itertuples())
+        lines += ["", f"Largest coefficients ({name}): {listed}."]
+    print("\n".join(lines))
+    return [*lines, ""]
+
+
 def main() -> None:
     """Measure, compare, classify, draw."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -298,6 +339,11 @@ def main() -> None:
         s.about.join(s.measured).assign(source=n) for n, s in (("ptb_xl", real), ("simulated", simulated))
     ]
     pd.concat(each).round(4).to_csv(given.out / "measured.csv", index=False)
+    if not given.skip_source:
+        lines += tell_apart(sets, real, given.data, given.out)
+        a, b = sets["all"]
+        files = draw_pages((a.signal, a.fs), (b.signal, b.fs), given.out)
+        print(f"{len(files)} pages of strips are in {given.out}")
     (given.out / "comparison.md").write_text("\n".join(lines))
     print(f"comparison.csv and comparison.md are in {given.out}")
 
