@@ -385,16 +385,19 @@ def _variation(beats: Array, beat: Array, marks: dict[str, int]) -> dict[str, fl
 def _noise_between_beats(
     raw: Array, peaks: NDArray[np.intp], marks: dict[str, int], fs: float
 ) -> dict[str, float]:
-    """Standard deviation between the end of T and the start of QRS (P included: it is slow), by band, in uV."""
+    """Spread from the end of T to the start of P (of QRS, where there is no P or no time before it), by band, in uV."""
     middle = round(_BEFORE_S * fs)
-    margin = round(0.02 * fs)
+    margin = round(0.03 * fs)
     to_end = marks.get("t_end", marks["qrs_off"] + round(0.35 * fs)) - middle + margin
-    to_on = middle - marks["qrs_on"] + margin
-    quiet = np.zeros(raw.shape[1], bool)
-    for first, second in pairwise(peaks):
-        if second - to_on > first + to_end:
-            quiet[first + to_end : second - to_on] = True
-    if quiet.sum() < 0.3 * fs:
+    for wave in ("p_on", "qrs_on"):
+        to_on = middle - marks.get(wave, marks["qrs_on"]) + margin
+        quiet = np.zeros(raw.shape[1], bool)
+        for first, second in pairwise(peaks):
+            if second - to_on > first + to_end:
+                quiet[first + to_end : second - to_on] = True
+        if quiet.sum() >= 0.3 * fs:
+            break
+    else:
         return {}
     out = {}
     fast = 1000 * _filtered(raw, 20.0, 100.0, fs)[:, quiet]

@@ -11,7 +11,8 @@ from openclef.signal import LEADS
 
 MM_PER_S, MM_PER_MV = 25.0, 10.0
 LAYOUT = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
-ROW_MM, RECORD_MM, WIDTH_MM = 24.0, 118.0, 262.0
+ROW_MM, RECORD_MM, WIDTH_MM = 24.0, 105.0, 255.0
+EDGE_S = 0.2  # cut from both ends, so that a picture is not told by PTB-XL's last 0.1 s, which stand still
 
 
 def draw_pages(
@@ -70,6 +71,8 @@ def draw_pages(
 
 
 def _draw_record(axes: object, ecg: NDArray[np.float32], fs: float, top_mm: float, label: str) -> None:
+    edge = round(EDGE_S * fs)
+    ecg = ecg[:, edge : ecg.shape[1] - edge]
     ecg = ecg - np.median(ecg, axis=1, keepdims=True)
     axes.text(1, top_mm - 4, label, fontsize=9, weight="bold")
     quarter = ecg.shape[1] // 4
