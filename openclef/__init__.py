@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "convert": "openclef.database.conversion",
     "simulate": "openclef.simulator.cohort",
+    "simulate_metadata": "openclef.simulator.semi_synthetic",
     "open_store": "openclef.store",
     "check": "openclef.checking",
     "pretrain": "openclef.pretraining",

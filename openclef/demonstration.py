@@ -24,7 +24,7 @@ __all__ = ["run_demo"]
 PREPROCESSING = Preprocessing(fs=125.0, seconds=10.0)
 VIEWS = Views(noise_level_mv=None, noise_snr_db=15.0, crop_s=8.0)
 OPTIMISATION = Optimisation(learning_rate=1e-3, schedule="cosine", warmup_epochs=1.0, weight_decay=1e-4)
-TASKS = ("sim/disease", "sim/af")
+TASKS = ("sim/low_ef", "sim/lvh", "sim/af")
 BATCH_SIZE = 64
 LEAST_PATIENTS = 150  # three fifths of them train, and must fill a batch
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -261,6 +262,31 @@ def open_shard(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     if excess:
         raise ValueError(f"shard {path} is {excess} bytes longer than its content; {what_to_do}")
     return np.asarray(signals)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file that is never changed in a second place: as a hard link, or as a copy on another disk.
+
+    Args:
+        source: the file.
+        target: where it shall stand too; replaced whole if it does.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a").write_text("signal")
+        >>> link_or_copy(folder / "a", folder / "b")
+        >>> (folder / "b").read_text()
+        'signal'
+    """
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        temporary.hardlink_to(source.resolve())
+        temporary.replace(target)
+    except OSError:  # another disk, or one without links
+        write_atomically(target, lambda path: shutil.copyfile(source, path))
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from openclef.columns import FIXED_COLUMNS, SPLITS, as_text, join_parts, part_column
 from openclef.record import UNITS, Record, Window
 from openclef.shards import (
+    link_or_copy,
     make_folder,
     open_shard,
     sha256_of,
@@ -28,6 +29,7 @@ from openclef.signal import canonical_leads, quality_flags
 from openclef.task import Task
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
     from openclef.store import Store
@@ -212,9 +214,6 @@ class StoreWriter:
             ValueError: if a part is missing, no window is there, a record stands in it twice, or a column
                 holds numbers in one part and strings in another. The parts are kept.
         """
-        from openclef import __version__
-        from openclef.store import open_store
-
         finished = sorted(self.finished_parts())
         if finished != list(range(len(finished))):
             missing = sorted(set(range(max(finished))) - set(finished))
@@ -225,14 +224,58 @@ class StoreWriter:
         if not filled:
             reasons = "; ".join(f"{r}: {why}" for r, why in left_out[:3]) or "no record was given"
             raise ValueError(f"no window was written to {self.path} ({reasons}); check the source")
-        table = self._join(filled)
-        records = self.path / "records.parquet"
-        _write_parquet(records, table)
-        _write_skipped(self.path / "skipped.csv", left_out)
         shards = [
             {"file": self._shard(i).name, "rows": notes[i]["rows"], "sha256": notes[i]["sha256"]}
             for i in filled
         ]
+        return self._close(self._join(filled), shards, left_out)
+
+    def adopt(self, store: Store, records: pd.DataFrame) -> Store:
+        """Finish with another store's signals and other metadata for them, instead of parts.
+
+        The signals are linked where the disk allows it, otherwise copied; a store's signals never change.
+
+        Args:
+            store: whose signals; its rate, leads, unit and scale must be the writer's.
+            records: its ``records``, row by row, with other metadata and labels.
+
+        Returns:
+            The store, opened.
+
+        Raises:
+            ValueError: if the rows are not the store's, or the signals are not as this writer was told.
+        """
+        import pyarrow as pa
+
+        signal = ("unit", "scale", "fs", "leads", "seconds")
+        if any(self.header[name] != store.info[name] for name in signal):
+            raise ValueError(f"{store.path} differs in {', '.join(signal)} from the writer; pass its own")
+        fixed = list(FIXED_COLUMNS)
+        if not records[fixed].reset_index(drop=True).equals(store.records[fixed].reset_index(drop=True)):
+            raise ValueError(
+                f"the {len(records):,} rows are not those of {store.path}; leave {', '.join(fixed)} as they are"
+            )
+        needed = {column for task in self.tasks for column in task.columns}
+        if needed - {*records}:
+            raise ValueError(
+                f"the rows lack {', '.join(sorted(needed - {*records}))}, which a task needs; add them"
+            )
+        for shard in store.info["shards"]:
+            link_or_copy(store.path / shard["file"], self.path / shard["file"])
+        return self._close(
+            pa.Table.from_pandas(records, preserve_index=False).replace_schema_metadata(None),
+            store.info["shards"],
+            [],
+        )
+
+    def _close(self, table: pa.Table, shards: list[dict[str, Any]], left_out: list[tuple[str, str]]) -> Store:
+        """Write the table, then ``dataset.json``, and clear away what only the writing needed."""
+        from openclef import __version__
+        from openclef.store import open_store
+
+        records = self.path / "records.parquet"
+        _write_parquet(records, table)
+        _write_skipped(self.path / "skipped.csv", left_out)
         closing = {"shards": shards, "records_sha256": sha256_of(records), "openclef_version": __version__}
         write_json(self.path / "dataset.json", self.header | closing)
         shutil.rmtree(self.parts)

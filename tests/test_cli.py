@@ -81,7 +81,7 @@ def test_list_knows_the_contracts_kinds_tasks_and_models(capsys) -> None:
     cli.main(["list", "tasks", "--json", "true"])
     tasks = {row["name"]: row["database"] for row in json.loads(capsys.readouterr().out)}
     assert tasks["ptb_xl/superdiagnostic"] == "ptb_xl"
-    assert tasks["sim/disease"] == "openclef simulate"
+    assert tasks["sim/low_ef"] == "openclef simulate"
     cli.main(["list", "models", "--json", "true"])
     models = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert {name: (row["file"], row["dim"]) for name, row in models.items()} == {

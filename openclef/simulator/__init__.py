@@ -1,4 +1,4 @@
-"""Simulated patients with risk factors, a disease of known truth, and 12-lead ECGs, written as a store.
+"""Simulated patients with risk factors, disease of known truth and 12-lead ECGs, and simulated metadata for real ones.
 
 Example:
     >>> from openclef.simulator import draw_patients
@@ -9,7 +9,28 @@ Example:
 from __future__ import annotations
 
 from openclef.simulator.cohort import simulate
-from openclef.simulator.ecg import Heart, draw_heart, simulate_ecg
+from openclef.simulator.configuration import CONFIGURATIONS, Configuration, Disease, Hospital
+from openclef.simulator.disease import expected_auroc
+from openclef.simulator.heart import Condition, Heart, Physiology, draw_heart
+from openclef.simulator.missingness import GROUPS
 from openclef.simulator.patients import draw_patients
+from openclef.simulator.recording import Equipment, simulate_ecg
+from openclef.simulator.semi_synthetic import simulate_metadata
 
-__all__ = ["Heart", "draw_heart", "draw_patients", "simulate", "simulate_ecg"]
+__all__ = [
+    "CONFIGURATIONS",
+    "GROUPS",
+    "Condition",
+    "Configuration",
+    "Disease",
+    "Equipment",
+    "Heart",
+    "Hospital",
+    "Physiology",
+    "draw_heart",
+    "draw_patients",
+    "expected_auroc",
+    "simulate",
+    "simulate_ecg",
+    "simulate_metadata",
+]

@@ -1,10 +1,11 @@
-"""A simulated cohort as a store: patients with risk factors, a disease with known truth, and 12-lead ECGs."""
+"""A simulated cohort as a store: patients with risk factors, disease of known truth, and 12-lead ECGs over time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +13,30 @@ import numpy as np
 
 from openclef.record import Record
 from openclef.signal import LEADS
-from openclef.simulator.ecg import draw_heart, simulate_ecg
+from openclef.simulator.configuration import MODEL_VERSION, Configuration, chosen_configuration
+from openclef.simulator.disease import MOST_RHO
+from openclef.simulator.heart import Condition, draw_heart
+from openclef.simulator.missingness import KINDS, shares_of
 from openclef.simulator.patients import draw_patients
+from openclef.simulator.recording import simulate_ecg
 from openclef.store import Store, StoreWriter, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["TASKS", "simulate"]
+
 SCALE_MV = 0.001
 PART_RECORDS = 250  # records of one part; part of the plan, so it must not depend on the number of workers
-MODEL_VERSION = 1  # raised whenever the simulated values change
 
 TASKS = (
-    Task("sim/disease", "binary", ("disease",), ("sim/disease",)),
     Task("sim/af", "binary", ("af",), ("sim/af",)),
-    Task("sim/preexcitation", "binary", ("preexcitation",), ("sim/preexcitation",)),
+    Task("sim/lvh", "binary", ("lvh",), ("sim/lvh",)),
+    Task("sim/low_ef", "binary", ("low_ef",), ("sim/low_ef",)),
+    Task("sim/lvef", "regression", ("lvef",), ("sim/lvef",), unit="%"),
     Task("sim/age", "regression", ("age",), ("age_years",), unit="years"),
-    Task("sim/log_hazard", "regression", ("log_hazard",), ("sim/log_hazard",), unit="log hazard"),
+    Task("sim/sbp", "regression", ("sbp",), ("truth_sbp_mmhg",), unit="mmHg"),
+    Task("sim/preexcitation", "binary", ("preexcitation",), ("sim/preexcitation",)),
 )
 
 
@@ -37,34 +45,43 @@ def simulate(
     patients: int = 2000,
     seed: int = 0,
     *,
-    records_per_patient: int = 1,
+    configuration: str | Configuration = "A",
+    rho: float = 0.4,
+    records_per_patient: float = 1.0,
+    missing_share: float | Mapping[str, float] = 0.3,
+    missing_kind: str = "at_random",
     seconds: float = 10.0,
     fs: float = 250.0,
-    missing_share: float = 0.3,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> Store:
     """Simulate a cohort and write it as a store.
 
-    The patients have age, sex, smoking, diabetes, SBP and lipids that go together as in NHANES, with values
-    missing at random, and a disease whose hazard depends on them and on a frailty that no risk score knows.
-    Their ECGs show age and disease in the shape of the beats. The same seed gives the same bytes, whatever
-    the number of workers, and the first patients of a larger cohort are those of a smaller one.
+    The patients of two hospitals have age, sex, blood pressure, lipids, BMI, smoking, diabetes and treatment that
+    go together as in NHANES. Three diseases come from a lifetime's damage and from a frailty that nobody
+    measures; no risk score goes into them. ECGs show age, blood pressure and disease in the shape of the beats,
+    and a pre-excitation that has nothing to do with risk. The same seed gives the same bytes, whatever the number
+    of workers, and the first patients of a larger cohort are those of a smaller one. docs/simulator.md says what
+    this is good for and what it is not.
 
     Args:
         dst: Folder of the store.
         patients: Number of patients.
         seed: Seed of everything drawn.
-        records_per_patient: ECGs of each patient.
+        configuration: "A" to choose on, "B" to test on once, or a `Configuration` of your own.
+        rho: Share of the liability to disease that risk factors explain, 0 (none) to 0.75.
+        records_per_patient: Mean number of records of a patient, over years; their numbers are geometric.
+        missing_share: Share of unknown values, 0..1: one for all, or by group, as {"lipids": 0.6, "smoker": 0.2}
+            (`openclef.simulator.GROUPS`; groups left out are known).
+        missing_kind: "at_random", or "healthy": more often unknown in the healthy.
         seconds: Length of each ECG in s.
         fs: Sampling rate in Hz.
-        missing_share: Share of unknown values of smoking, diabetes, SBP and lipids, 0..1.
         workers: Processes; None for one a processor core.
         overwrite: Replace a store that is already there.
 
     Returns:
-        The store: 12 leads in mV; tasks sim/disease, sim/af, sim/preexcitation (binary), sim/age and
-        sim/log_hazard (regression); splits by subject, 60 % train, 20 % val, 20 % test.
+        The store: 12 leads in mV; tasks sim/af, sim/lvh, sim/low_ef, sim/preexcitation (binary), sim/lvef, sim/age
+        and sim/sbp (regression); splits by subject, 60 % train, 20 % val, 20 % test; the truth in columns "truth_...".
 
     Raises:
         ValueError: An argument out of range.
@@ -77,108 +94,127 @@ def simulate(
         ...     len(store), store.leads[:3], store.fs, sorted(store.tasks)[:2]
         (5, ('I', 'II', 'III'), 250.0, ['sim/af', 'sim/age'])
     """
-    _check(patients, seed, records_per_patient, seconds, fs, missing_share, workers)
-    settings = {
-        "model_version": MODEL_VERSION,
-        "patients": patients,
-        "seed": seed,
-        "records_per_patient": records_per_patient,
-        "seconds": float(seconds),
-        "fs": float(fs),
-        "missing_share": float(missing_share),
-    }
-    writer = StoreWriter(
-        dst,
-        name="sim",
-        title=f"Simulated cohort of {patients:,} patients, seed {seed}",
-        unit="mV",
-        scale=SCALE_MV,
-        fs=fs,
-        leads=LEADS,
-        seconds=seconds,
-        subject_namespace=f"sim-{seed}",
-        tasks=TASKS,
-        licence="CC0 1.0",
-        source="simulated by openclef.simulate with " + json.dumps(settings, sort_keys=True),
-        citation="",
-        resume_key=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
-        overwrite=overwrite,
-    )
-    cohort = draw_patients(patients, seed, missing_share=missing_share)
-    per_part = max(1, PART_RECORDS // records_per_patient)
-    finished = writer.finished_parts()
-    parts = [
-        (number, start, cohort.iloc[start : start + per_part])
-        for number, start in enumerate(range(0, patients, per_part))
-        if number not in finished
-    ]
-    drawing = {
-        "seed": seed,
-        "records_per_patient": records_per_patient,
-        "seconds": float(seconds),
-        "fs": float(fs),
-    }
-    if len(parts) < 2 or workers == 1:
-        for part in parts:
-            _write_part(writer, *part, drawing)
-    else:
-        from joblib import Parallel, cpu_count, delayed
-
-        processes = min(workers or cpu_count(), len(parts))
-        Parallel(n_jobs=processes)(delayed(_write_part)(writer, *part, drawing) for part in parts)
-    return writer.finish()
-
-
-def _write_part(
-    writer: StoreWriter,
-    number: int,
-    start: int,
-    cohort: pd.DataFrame,
-    drawing: dict[str, Any],
-) -> None:
-    """Simulate and write the ECGs of some patients, each from a seed of its own."""
-    seed, seconds, fs = drawing["seed"], drawing["seconds"], drawing["fs"]
-    records: list[Record] = []
-    columns: list[dict[str, Any]] = []
-    for patient, about in enumerate(cohort.to_dict("records"), start=start):
-        row = {str(name): value for name, value in about.items()}
-        heart = draw_heart(
-            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient))),
-            age_years=row["age_years"],
-            female=row["sex"] == "female",
-            severity=row.pop("severity"),
-            load=row.pop("load"),
-            af=bool(row["sim/af"]),
-            preexcitation=bool(row["sim/preexcitation"]),
-        )
-        subject = row.pop("subject_id")
-        for visit in range(drawing["records_per_patient"]):
-            generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient, visit)))
-            signal = simulate_ecg(heart, generator, seconds=seconds, fs=fs) * np.float32(SCALE_MV)
-            records.append(Record(signal, fs, LEADS, f"{subject}-{visit}", subject_id=subject))
-            columns.append(dict(row))
-    writer.write_part(number, records, columns)
-
-
-def _check(
-    patients: int,
-    seed: int,
-    records_per_patient: int,
-    seconds: float,
-    fs: float,
-    missing_share: float,
-    workers: int | None,
-) -> None:
-    """Refuse arguments that cannot be simulated."""
-    ranges: tuple[tuple[str, float, float, float], ...] = (
+    ranges: tuple[tuple[str, Any, float, float], ...] = (
         ("patients", patients, 1, 10_000_000),
         ("seed", seed, 0, 2**63 - 1),
-        ("records_per_patient", records_per_patient, 1, 10_000),
+        ("rho", rho, 0.0, MOST_RHO),
+        ("records_per_patient", records_per_patient, 1, 50),
         ("seconds", seconds, 1.0, 600.0),
         ("fs", fs, 100.0, 2000.0),
-        ("missing_share", missing_share, 0.0, 1.0),
         ("workers", 1 if workers is None else workers, 1, math.inf),
     )
     for name, value, low, high in ranges:
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; accepted are {low:g} to {high:g}; pass another {name}.")
+    chosen = chosen_configuration(configuration)
+    if missing_kind not in KINDS:
+        raise ValueError(
+            f"missing_kind is {missing_kind!r}; accepted are {', '.join(KINDS)}; pass one of these."
+        )
+    drawing = {
+        "patients": int(patients),
+        "seed": int(seed),
+        "rho": float(rho),
+        "records_per_patient": float(records_per_patient),
+        "missing_share": shares_of(missing_share),
+        "missing_kind": missing_kind,
+    }
+    recording = {"seed": int(seed), "seconds": float(seconds), "fs": float(fs)}
+    settings = drawing | recording | {"configuration": chosen.name, "sha256": chosen.sha256}
+    settings["model_version"] = MODEL_VERSION
+    text = json.dumps(settings, sort_keys=True)
+    writer = StoreWriter(
+        dst,
+        name="sim",
+        title=f"Simulated cohort of {patients:,} patients (configuration {chosen.name}, rho {rho:g}, seed {seed})",
+        unit="mV",
+        scale=SCALE_MV,
+        fs=fs,
+        leads=LEADS,
+        seconds=seconds,
+        subject_namespace=f"sim-{chosen.name}-{seed}",
+        tasks=TASKS,
+        licence="CC0 1.0",
+        source=f"simulated by openclef.simulate with {text}",
+        citation="",
+        resume_key=hashlib.sha256(text.encode()).hexdigest(),
+        overwrite=overwrite,
+    )
+    cohort = draw_patients(configuration=chosen, **drawing)  # type: ignore[arg-type]
+    finished = writer.finished_parts()
+    parts = [
+        (number, first, rows)
+        for number, (first, rows) in enumerate(_parts(cohort, patients, records_per_patient))
+        if number not in finished
+    ]
+    if len(parts) < 2 or workers == 1:
+        for part in parts:
+            _write_part(writer, *part, chosen, recording)
+    else:
+        from joblib import Parallel, cpu_count, delayed
+
+        processes = min(workers or cpu_count(), len(parts))
+        Parallel(n_jobs=processes)(delayed(_write_part)(writer, *part, chosen, recording) for part in parts)
+    return writer.finish()
+
+
+def _parts(cohort: pd.DataFrame, patients: int, records_per_patient: float) -> list[tuple[int, pd.DataFrame]]:
+    """Stretches of whole patients of about `PART_RECORDS` records, each with its first patient's number."""
+    per_part = max(1, round(PART_RECORDS / records_per_patient))
+    number = cohort["subject_id"].str[1:].astype(int).to_numpy()
+    starts = range(0, patients, per_part)
+    edges = np.searchsorted(number, [*starts, patients])
+    return [(start, cohort.iloc[a:b]) for start, a, b in zip(starts, edges[:-1], edges[1:])]
+
+
+def _write_part(
+    writer: StoreWriter,
+    number: int,
+    first: int,
+    cohort: pd.DataFrame,
+    configuration: Configuration,
+    recording: dict[str, Any],
+) -> None:
+    """Simulate and write the ECGs of some patients, each from a seed of its own."""
+    seed, seconds, fs = recording["seed"], recording["seconds"], recording["fs"]
+    equipment = {hospital.name: hospital.equipment for hospital in configuration.hospitals}
+    records: list[Record] = []
+    columns: list[dict[str, Any]] = []
+    patient, visit, before = first - 1, 0, None
+    for about in cohort.to_dict("records"):
+        row = {str(name): value for name, value in about.items()}
+        subject = row.pop("subject_id")
+        if subject == before:
+            visit += 1
+        else:
+            patient, visit, before = patient + 1, 0, subject
+        heart = draw_heart(
+            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient))),
+            _condition(row),
+            configuration.physiology,
+        )
+        signal = simulate_ecg(
+            heart,
+            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient, visit))),
+            seconds=seconds,
+            fs=fs,
+            equipment=equipment[row["hospital"]],
+        )
+        millivolts = signal * np.float32(SCALE_MV)
+        records.append(Record(millivolts, fs, LEADS, f"{subject}-{visit}", subject_id=subject))
+        columns.append(row)
+    writer.write_part(number, records, columns)
+
+
+def _condition(row: Mapping[str, Any]) -> Condition:
+    """What of a record's truth shapes its ECG."""
+    return Condition(
+        age_years=row["age_years"],
+        female=row["sex"] == "female",
+        sbp_mmhg=row["truth_sbp_mmhg"],
+        hypertrophy=row["truth_hypertrophy_grade"],
+        dysfunction=row["truth_dysfunction_grade"],
+        atrial=row["truth_atrial_grade"],
+        af=bool(row["sim/af"]),
+        preexcitation=bool(row["sim/preexcitation"]),
+    )

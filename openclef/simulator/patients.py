@@ -1,128 +1,108 @@
-"""Simulated patients: risk factors as they go together in a population, and a disease of known truth.
+"""Simulated patients with everything about them in one table: what a hospital knows, what it lost, and the truth.
 
-Blood pressure, cholesterol, HDL, smoking and diabetes given age and sex, and their correlations, were fitted
-to NHANES 2009-2012 (12,391 adults; US National Center for Health Statistics). Age is that of a hospital's ECG
-archive (PTB-XL: median 62 years, interquartile range 22). The disease's hazard is this module's own: it
-depends on the risk factors and on a frailty that no score knows; no risk score goes into it. Atrial
-fibrillation and pre-excitation are more frequent than in life, so that small cohorts have some.
+Example:
+    >>> draw_patients(3, seed=0)["subject_id"].tolist()
+    ['S000000', 'S000001', 'S000002']
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtri
+
+from openclef.simulator.configuration import Configuration, chosen_configuration
+from openclef.simulator.disease import (
+    ejection_fraction,
+    exposure,
+    exposure_correlation,
+    grade,
+    liabilities,
+    threshold,
+)
+from openclef.simulator.missingness import GROUPS, hide, shares_of
+from openclef.simulator.population import draw_people, draw_visits
 
 if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
     import pandas as pd
 
 Array = NDArray[Any]
 
-# Fits to NHANES 2009-2012, with a = (age - 55) / 10 and m = 1 for men: coefficients of 1, a, a^2, m, m a,
-# diabetes.
-LOG_SBP = (4.801, 0.046, 0.002, 0.021, -0.022, 0.017)
-LOG_TOTAL_CHOL = (1.693, 0.012, -0.018, -0.052, -0.027, -0.093)
-LOG_HDL = (0.368, 0.024, 0.003, -0.175, -0.005, -0.111)
-RESIDUAL_SD = (0.126, 0.202, 0.271)
-RESIDUAL_CORRELATION = ((1.0, 0.10, -0.01), (0.10, 1.0, 0.16), (-0.01, 0.16, 1.0))
-LOGIT_DIABETES = (-1.467, 0.533, -0.153, 0.084)  # 1, a, a^2, m
-LOGIT_SMOKER = (-1.529, -0.338, -0.093, 0.485)
+__all__ = ["HIDDEN", "KNOWN", "draw_patients"]
 
-MAY_BE_MISSING = (("smoker",), ("diabetes",), ("sbp_mmhg",), ("total_chol_mmol_l", "hdl_mmol_l"))
-_COLUMNS = (
-    24  # uniform numbers a patient; fixed, so that a patient does not depend on how many others there are
-)
-_BLOCK = 5  # of each five patients three train, one validates, one tests
+KNOWN = ("subject_id", "split", "hospital", "years_since_first", "age_years", "sex")
+HIDDEN = tuple(name for names in GROUPS.values() for name in names)  # may be; the truth is in "truth_<name>"
 
 
-def draw_patients(patients: int, seed: int = 0, *, missing_share: float = 0.3) -> pd.DataFrame:
-    """Draw a cohort: risk factors, hidden hazard, diagnoses and split.
+def draw_patients(
+    patients: int,
+    seed: int = 0,
+    *,
+    configuration: str | Configuration = "A",
+    rho: float = 0.4,
+    records_per_patient: float = 1.0,
+    missing_share: float | Mapping[str, float] = 0.3,
+    missing_kind: str = "at_random",
+) -> pd.DataFrame:
+    """Draw a cohort: risk factors, disease that knows no score, missing values, and the truth.
 
-    A patient depends on the seed and on the own number only: a larger cohort begins with the smaller one, and
-    another `missing_share` hides other values of the same people.
+    A patient depends on the seed and the own number only: a larger cohort begins with the smaller one, and other
+    missing values or another rho are about the same people.
 
     Args:
         patients: Number of patients.
         seed: Seed.
-        missing_share: Share of unknown values of smoking, diabetes, SBP and lipids (total cholesterol and HDL
-            are unknown together), completely at random.
+        configuration: "A", "B" or a `Configuration`.
+        rho: Share of the liability to disease that risk factors explain, 0..0.75.
+        records_per_patient: Mean number of records of a patient, 1 or more.
+        missing_share: Share of unknown values, one for all or by group (`missingness.GROUPS`).
+        missing_kind: "at_random", or "healthy" (more often unknown in the healthy).
 
     Returns:
-        One row a patient: subject_id, split (60 % train, 20 % val, 20 % test), age_years, sex, smoker,
-        diabetes, sbp_mmhg, total_chol_mmol_l, hdl_mmol_l (NaN where unknown); the truth: sim/disease, sim/af,
-        sim/preexcitation (0 or 1), sim/log_hazard; severity (0..1) and load, which shape the ECG.
+        One row a record, patient by patient: the columns of `KNOWN` and `HIDDEN` (NaN where unknown), the
+        hidden ones' truth as "truth_<name>", the truth of disease: sim/af, sim/lvh, sim/low_ef, sim/preexcitation
+        (0 or 1), sim/lvef (%), and of each disease (hypertrophy, dysfunction, atrial) truth_<disease>_exposure,
+        truth_<disease>_liability (normal scores) and truth_<disease>_grade (0..1), which shapes the ECG.
 
     Example:
-        >>> cohort = draw_patients(1000, seed=1)
-        >>> {split: int((cohort["split"] == split).sum()) for split in ("train", "val", "test")}
-        {'train': 600, 'val': 200, 'test': 200}
-        >>> bool(cohort.groupby("sim/disease")["age_years"].mean().diff().iloc[1] > 5)
+        >>> cohort = draw_patients(1000, seed=1, rho=0.5)
+        >>> bool(cohort.groupby("sim/af")["age_years"].mean().diff().iloc[1] > 5)
         True
     """
     import pandas as pd
 
-    rows = -(-patients // _BLOCK) * _BLOCK
-    uniform = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,))).random((rows, _COLUMNS))
-    split = _split(uniform[:, 0])[:patients]
-    uniform = uniform[:patients]
-    normal = ndtri(uniform.clip(1e-9, 1 - 1e-9))
+    chosen = chosen_configuration(configuration)
+    people, chance = draw_people(patients, seed, chosen)
+    visits = draw_visits(people, chance[:, :7], seed, records_per_patient)
+    patient = visits["patient"].to_numpy()
+    liability = liabilities(visits, chance[:, 7:11], chosen, rho)
 
-    age = np.floor(np.clip(60 + 16 * normal[:, 1], 18, 95))
-    male = (uniform[:, 2] < 0.5).astype(float)
-    decades = (np.minimum(age, 85) - 55) / 10
-    few = np.stack([np.ones(patients), decades, decades**2, male])
-    diabetes = (uniform[:, 3] < expit(np.dot(LOGIT_DIABETES, few))).astype(float)
-    smoker = (uniform[:, 4] < expit(np.dot(LOGIT_SMOKER, few))).astype(float)
-    many = np.concatenate([few, [male * decades, diabetes]])
-    residual = normal[:, 5:8] @ np.linalg.cholesky(np.array(RESIDUAL_CORRELATION)).T * np.array(RESIDUAL_SD)
-    sbp = np.rint(np.exp(np.dot(LOG_SBP, many) + residual[:, 0]).clip(80, 230))
-    total = np.exp(np.dot(LOG_TOTAL_CHOL, many) + residual[:, 1]).clip(2, 11)
-    hdl = np.exp(np.dot(LOG_HDL, many) + residual[:, 2]).clip(0.4, 0.6 * total)
+    truth = {f"truth_{name}": visits[name].to_numpy() for name in HIDDEN}
+    truth["sim/preexcitation"] = (chance[patient, 11] < chosen.preexcitation_share).astype(float)
+    for label, name in (("af", "atrial"), ("lvh", "hypertrophy"), ("low_ef", "dysfunction")):
+        prevalence = chosen.diseases[name].prevalence
+        truth[f"sim/{label}"] = (liability[name] > threshold(prevalence)).to_numpy(float)
+        truth[f"truth_{name}_exposure"] = exposure(visits, chosen, name)
+        truth[f"truth_{name}_liability"] = liability[name].to_numpy()
+        truth[f"truth_{name}_grade"] = grade(liability[name].to_numpy(), prevalence)
+    truth["sim/lvef"] = ejection_fraction(liability["dysfunction"].to_numpy(), chosen.dysfunction.prevalence)
 
-    frailty = normal[:, 8]
-    log_hazard = (
-        -1.9
-        + 0.060 * (age - 60)
-        + 0.35 * male
-        + 0.45 * smoker
-        + 0.55 * diabetes
-        + 0.020 * (sbp - 125)
-        + 0.20 * (total - hdl - 3.7)
-        + 0.80 * frailty
+    hidden = hide(
+        visits[list(HIDDEN)],
+        shares=shares_of(missing_share),
+        kind=missing_kind,
+        illness=_illness(liability, chosen, rho),
+        of_patients=chance[patient, 12:19],
+        of_visits=visits[[f"chance {column}" for column in range(len(GROUPS))]].to_numpy(),
     )
-    disease = (uniform[:, 9] < -np.expm1(-np.exp(log_hazard))).astype(float)
-    severity = expit(0.9 * (log_hazard + 1.2) + 0.9 * disease - 1.5 + 0.8 * normal[:, 10])
-    af = (uniform[:, 11] < expit(-2.9 + 0.065 * (age - 62) + 0.4 * frailty + 0.4 * disease)).astype(float)
-    preexcitation = (uniform[:, 12] < 0.05).astype(float)
-    load = 0.6 * (sbp - 125) / 18 + 0.8 * normal[:, 13]
-
-    cohort = pd.DataFrame(
-        {
-            "subject_id": [f"S{number:06d}" for number in range(patients)],
-            "split": split,
-            "age_years": age,
-            "sex": np.where(male == 1, "male", "female"),
-            "smoker": smoker,
-            "diabetes": diabetes,
-            "sbp_mmhg": sbp,
-            "total_chol_mmol_l": total.round(2),
-            "hdl_mmol_l": hdl.round(2),
-            "sim/disease": disease,
-            "sim/af": af,
-            "sim/preexcitation": preexcitation,
-            "sim/log_hazard": log_hazard,
-            "severity": severity,
-            "load": load,
-        }
-    )
-    for column, names in enumerate(MAY_BE_MISSING, start=14):
-        cohort.loc[uniform[:, column] < missing_share, list(names)] = np.nan
-    return cohort
+    return pd.concat([visits[list(KNOWN)], hidden, pd.DataFrame(truth)], axis=1)
 
 
-def _split(uniform: Array) -> Array:
-    """Of each block of five patients three at random train, one validates, one tests."""
-    order = uniform.reshape(-1, _BLOCK).argsort(axis=1).argsort(axis=1)
-    return np.array(["train", "train", "train", "val", "test"], dtype=object)[order].ravel()
+def _illness(liability: pd.DataFrame, configuration: Configuration, rho: float) -> Array:
+    """The three liabilities' sum, standardised with the correlation that they have among first visits."""
+    shared = (1 - rho) * configuration.shared_frailty
+    correlation = rho * exposure_correlation(configuration) + shared
+    np.fill_diagonal(correlation, 1.0)
+    return liability.sum(axis=1).to_numpy() / np.sqrt(correlation.sum())

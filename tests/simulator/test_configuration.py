@@ -1,0 +1,46 @@
+"""Configurations A and B are frozen: a change of a parameter or of the model must change these hashes knowingly."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from openclef.simulator import CONFIGURATIONS
+from openclef.simulator.configuration import chosen_configuration
+
+HASHES = {
+    "A": "966875d617ab14f38ea225633a04070ca44f4923d644708ed32add4b4177570d",
+    "B": "2c125c811fb60a3a2dab9c0f3b3a87d76d5fc6da36dce558c7879b93333c1f11",
+}
+
+
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_parameters_are_frozen(name: str) -> None:
+    assert CONFIGURATIONS[name].sha256 == HASHES[name]
+
+
+def test_any_parameter_changes_the_hash() -> None:
+    a = CONFIGURATIONS["A"]
+    physiology = dataclasses.replace(a.physiology, strain=a.physiology.strain + 0.01)
+    recorder = dataclasses.replace(a.hospitals[0].equipment, step_uv=2.0)
+    hospital = dataclasses.replace(a.hospitals[0], equipment=recorder)
+    others = [
+        dataclasses.replace(a, physiology=physiology),
+        dataclasses.replace(a, hospitals=(hospital, *a.hospitals[1:])),
+        dataclasses.replace(a, atrial=dataclasses.replace(a.atrial, male=0.41)),
+        dataclasses.replace(a, name="mine"),
+    ]
+    assert len({a.sha256, *(each.sha256 for each in others)}) == 5
+
+
+def test_a_and_b_differ_in_people_disease_heart_and_recorder() -> None:
+    a, b = CONFIGURATIONS["A"], CONFIGURATIONS["B"]
+    assert a.physiology != b.physiology
+    assert not {h.equipment for h in a.hospitals} & {h.equipment for h in b.hospitals}
+    assert all(a.diseases[name] != b.diseases[name] for name in a.diseases)
+
+
+def test_an_unknown_configuration_is_named() -> None:
+    with pytest.raises(ValueError, match="configuration is 'C'; accepted are A, B and a Configuration"):
+        chosen_configuration("C")
