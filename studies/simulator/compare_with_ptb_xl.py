@@ -48,17 +48,19 @@ class Set:
         fs: sampling rate in Hz.
         about: one row a record: record, subject, age_years, female, normal.
         measured: one row a record: the quantities of `measure`.
+        source: where they come from.
     """
 
     signal: NDArray[np.float32]
     fs: float
     about: pd.DataFrame
     measured: pd.DataFrame
+    source: str
 
     def take(self, rows: NDArray[np.intp]) -> Set:
         """The records of some rows."""
         about, measured = (t.iloc[rows].reset_index(drop=True) for t in (self.about, self.measured))
-        return Set(self.signal[rows], self.fs, about, measured)
+        return Set(self.signal[rows], self.fs, about, measured, self.source)
 
 
 def read_ptb_xl(data: Path, out: Path, count: int | None) -> Set:
@@ -71,12 +73,14 @@ def read_ptb_xl(data: Path, out: Path, count: int | None) -> Set:
     signal, about = _read(store)
     normal = store.records["ptb_xl/superdiagnostic/NORM"].eq(1).to_numpy()
     kept = np.flatnonzero(np.isfinite(signal).all(axis=(1, 2)))[:count]
-    version = hashlib.sha256((HERE / "measure.py").read_bytes() + kept.tobytes()).hexdigest()[:12]
+    version = hashlib.sha256(
+        b"".join((HERE / name).read_bytes() for name in ("measure.py", "delineate.py")) + kept.tobytes()
+    ).hexdigest()[:12]
     cached = out / f"ptb_xl_measured_{version}.parquet"
     if not cached.exists():
         measure_all(signal[kept], store.fs).to_parquet(cached)
     about = about.assign(normal=normal).iloc[kept].reset_index(drop=True)
-    return Set(signal[kept], store.fs, about, pd.read_parquet(cached))
+    return Set(signal[kept], store.fs, about, pd.read_parquet(cached), store.title)
 
 
 def simulate(out: Path, count: int, seed: int) -> Set:
@@ -87,7 +91,7 @@ def simulate(out: Path, count: int, seed: int) -> Set:
     signal, about = _read(store)
     diseases = [c for task in store.tasks.values() if task.kind == "binary" for c in task.columns]
     about["normal"] = ~store.records[diseases].eq(1).any(axis=1)
-    return Set(signal, store.fs, about, measure_all(signal, store.fs))
+    return Set(signal, store.fs, about, measure_all(signal, store.fs), store.info["source"])
 
 
 def read_npz(file: Path) -> Set:
@@ -99,7 +103,7 @@ def read_npz(file: Path) -> Set:
     about["age_years"] = known.get("age_years", np.nan)
     about["female"] = known.get("female", np.nan)
     about["normal"] = ~np.asarray(known.get("diseased", np.zeros(len(signal)))).astype(bool)
-    return Set(signal, fs, about, measure_all(signal, fs))
+    return Set(signal, fs, about, measure_all(signal, fs), file.name)
 
 
 def _read(store: Store) -> tuple[NDArray[np.float32], pd.DataFrame]:
@@ -268,7 +272,8 @@ def tell_apart(sets: dict[str, tuple[Set, Set]], real: Set, data: Path, out: Pat
         by_what.append(quantities)
     recorders = pd.read_csv(data / "ptb-xl" / "ptbxl_database.csv", usecols=["ecg_id", "device"])
     device = real.about["record"].map(recorders.set_index(recorders["ecg_id"].astype(str))["device"])
-    found.append(check_recorders(real.measured, device, real.about["subject"]))
+    sides = real.signal, real.fs, real.about["subject"].to_numpy(), real.measured
+    found.append(check_recorders(sides, device))
     table, quantities = pd.concat(found), pd.concat(by_what)
     table.round(4).to_csv(out / "source.csv", index=False)
     quantities.round(4).to_csv(out / "givers.csv", index=False)
@@ -318,7 +323,7 @@ def main() -> None:
         if given.simulated
         else simulate(given.out, given.patients * 3 // 2, given.seed)
     )
-    lines, tables, sets = ["# Simulated and real ECGs", ""], [], {}
+    lines, tables, sets = ["# Simulated and real ECGs", "", f"Simulated: {simulated.source}.", ""], [], {}
     for name in ("all", "normal"):
         a, b = real, simulated
         if name == "normal":

@@ -7,10 +7,10 @@ quantity that cannot be measured is NaN. This is a yardstick for comparing two s
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from delineate import BEFORE_S, EIGHT, POSITION, aligned_beats, delineate, filtered, find_beats
 from numpy.typing import NDArray
 from scipy import signal as sp
 
@@ -18,7 +18,6 @@ from openclef.signal import LEADS, fill_gaps
 
 Array = NDArray[np.floating]
 
-INDEPENDENT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 BANDS_HZ = {
     "0-0.5": (0, 0.5),
     "0.5-5": (0.5, 5),
@@ -28,25 +27,6 @@ BANDS_HZ = {
     "100+": (100, 1e9),
 }
 MAINS_HZ = (50.0, 60.0)
-_AT = {name: number for number, name in enumerate(LEADS)}
-_EIGHT = [_AT[name] for name in INDEPENDENT]
-_BEFORE_S, _AFTER_S = 0.36, 0.64
-_SAME_SHAPE = 0.85  # correlation with the median beat from which a beat counts as dominant
-
-
-@cache
-def _sos(low: float | None, high: float | None, fs: float, order: int = 2) -> Array:
-    if low is None:
-        return sp.butter(order, high, "lowpass", fs=fs, output="sos")
-    if high is None:
-        return sp.butter(order, low, "highpass", fs=fs, output="sos")
-    return sp.butter(order, (low, high), "bandpass", fs=fs, output="sos")
-
-
-def _filtered(ecg: Array, low: float | None, high: float | None, fs: float, order: int = 2) -> Array:
-    if high is not None and high >= 0.49 * fs:
-        high = None
-    return sp.sosfiltfilt(_sos(low, high, fs, order), ecg, axis=-1)
 
 
 def measure(ecg_mv: Array, fs: float) -> dict[str, float]:
@@ -62,12 +42,12 @@ def measure(ecg_mv: Array, fs: float) -> dict[str, float]:
     raw = fill_gaps(np.asarray(ecg_mv, dtype=np.float64))
     found = dict.fromkeys(UNITS, np.nan)
     found |= _whole_record(raw, fs)
-    steady = _filtered(raw, 0.5, None, fs)
-    clean = _filtered(steady, None, 40.0, fs, 4)
+    steady = filtered(raw, 0.5, None, fs)
+    clean = filtered(steady, None, 40.0, fs, 4)
     peaks = find_beats(clean, fs)
     if len(peaks) < 4:
         return found
-    peaks, beats, dominant, others = _aligned_beats(clean, peaks, fs)
+    peaks, beats, dominant, others = aligned_beats(clean, peaks, fs)
     if dominant.sum() < 3:
         return found
     rr_s = np.diff(peaks) / fs
@@ -79,133 +59,6 @@ def measure(ecg_mv: Array, fs: float) -> dict[str, float]:
     found |= _variation(beats[dominant], beat, marks)
     found |= _noise_between_beats(raw, peaks, marks, fs)
     return found
-
-
-def find_beats(clean: Array, fs: float) -> NDArray[np.intp]:
-    """Find the QRS complexes on the energy of the eight independent leads between 8 and 25 Hz.
-
-    Args:
-        clean: (12, time) in mV without baseline.
-        fs: sampling rate in Hz.
-
-    Returns:
-        Sample of the middle of each QRS whose window lies inside the record.
-    """
-    energy = np.sqrt((_filtered(clean[_EIGHT], 8.0, 25.0, fs) ** 2).sum(axis=0))
-    width = max(1, round(0.09 * fs))
-    smooth = np.convolve(energy, np.ones(width) / width, mode="same")
-    pieces = np.array_split(smooth, max(2, round(len(smooth) / fs / 1.5)))
-    usual = float(np.median([piece.max() for piece in pieces]))
-    peaks, _ = sp.find_peaks(smooth, height=0.4 * usual, distance=max(1, round(0.28 * fs)))
-    return peaks
-
-
-def _aligned_beats(
-    clean: Array, peaks: NDArray[np.intp], fs: float
-) -> tuple[NDArray[np.intp], Array, NDArray[np.bool_], int]:
-    """Beats (beat, 12, time) shifted to fit their median best, which have its shape, how many have another."""
-    before, after = round(_BEFORE_S * fs), round(_AFTER_S * fs)
-    reach = round(0.05 * fs)
-    inside = (peaks >= before + reach) & (peaks < clean.shape[1] - after - reach)
-    if inside.sum() < 3:
-        inside = np.zeros(len(peaks), bool)
-        return peaks, np.zeros((len(peaks), 12, before + after)), inside, 0
-    peaks = peaks.copy()
-    middle = slice(before - round(0.1 * fs), before + round(0.1 * fs))
-    shape_span = slice(before - round(0.08 * fs), before + round(0.35 * fs))
-    for _ in range(2):
-        beats = np.stack([clean[:, p - before : p + after] for p in peaks[inside]])
-        template = np.median(beats, axis=0)[_EIGHT, middle]
-        for number in np.flatnonzero(inside):
-            start = peaks[number] - before + middle.start - reach
-            window = clean[_EIGHT, start : start + template.shape[1] + 2 * reach]
-            fit = sum(np.correlate(w, t, mode="valid") for w, t in zip(window, template))
-            peaks[number] += int(np.argmax(fit)) - reach
-        inside &= (peaks >= before + reach) & (peaks < clean.shape[1] - after - reach)
-    beats = np.zeros((len(peaks), 12, before + after))
-    beats[inside] = np.stack([clean[:, p - before : p + after] for p in peaks[inside]])
-    about = beats[:, _EIGHT, shape_span].reshape(len(peaks), -1)
-    usual = np.median(about[inside], axis=0)
-    scale = np.linalg.norm(about, axis=1) * np.linalg.norm(usual)
-    alike = np.divide(about @ usual, scale, out=np.zeros(len(peaks)), where=scale > 0)
-    dominant = inside & (alike > _SAME_SHAPE)
-    return peaks, beats, dominant, int((inside & ~dominant).sum())
-
-
-def delineate(beat: Array, fs: float, rr_s: float) -> dict[str, int]:
-    """Find P, QRS and T on a median beat, all leads together.
-
-    QRS by the spatial velocity (5 % of its greatest value), P by 15 % of the height of the spatial magnitude on
-    either side, the end of T by the tangent at its steepest descent.
-
-    Args:
-        beat: (12, time) in mV from 0.36 s before the QRS to 0.64 s after it.
-        fs: sampling rate in Hz.
-        rr_s: usual distance of two beats in s.
-
-    Returns:
-        Samples by name: qrs_on, qrs_off, and where found p_on, p_peak, p_off, t_peak, t_end.
-    """
-    eight = beat[_EIGHT]
-    middle = round(_BEFORE_S * fs)
-    velocity = np.sqrt((np.gradient(eight, axis=1) ** 2).sum(axis=0)) * fs
-    velocity = np.convolve(velocity, np.ones(3) / 3, mode="same")
-    reach = round(0.11 * fs)
-    core = velocity[middle - reach : middle + reach]
-    top = float(core.max())
-    steep = np.flatnonzero(core > 0.3 * top) + middle - reach
-    limit = max(0.05 * top, 1.5 * float(np.percentile(velocity, 15)))
-    calm = max(2, round(0.008 * fs))
-    on, off = int(steep[0]), int(steep[-1])
-    while on > middle - 2 * reach and not (velocity[on - calm : on] < limit).all():
-        on -= 1
-    while off < middle + 2 * reach and not (velocity[off + 1 : off + 1 + calm] < limit).all():
-        off += 1
-    marks = {"qrs_on": on, "qrs_off": off}
-
-    level = beat[:, on - round(0.012 * fs) : on].mean(axis=1)
-    magnitude = np.sqrt(((eight - level[_EIGHT, None]) ** 2).sum(axis=0))
-    smooth_width = max(1, round(0.016 * fs))
-    magnitude = np.convolve(magnitude, np.ones(smooth_width) / smooth_width, mode="same")
-
-    first = off + round(0.06 * fs)
-    last = min(beat.shape[1] - 2, middle + round(min(0.62, 0.75 * rr_s) * fs))
-    if last - first > 0.06 * fs:
-        peak = first + int(np.argmax(magnitude[first:last]))
-        after = magnitude[peak : min(last, peak + round(0.2 * fs))]
-        if first < peak < last - 5 and len(after) > 8 and magnitude[peak] > 0.06:
-            slope = np.gradient(after)
-            steepest = int(np.argmin(slope))
-            floor = float(np.min(magnitude[peak : min(len(magnitude), last + round(0.06 * fs))]))
-            floor = min(floor, 0.3 * float(magnitude[peak]))
-            if slope[steepest] < 0:
-                end = peak + steepest + (after[steepest] - floor) / -slope[steepest]
-                if end < beat.shape[1]:
-                    marks |= {"t_peak": peak, "t_end": round(float(end))}
-
-    # P, about the level just before the QRS
-    begin = max(round(0.02 * fs), on - round(0.30 * fs))
-    if "t_end" in marks:  # the T wave of the beat before
-        begin = max(begin, marks["t_end"] - round(rr_s * fs) + round(0.01 * fs))
-    end = on - round(0.01 * fs)
-    if end - begin > 0.08 * fs:
-        piece = eight[:, begin:end]
-        level = piece[:, -round(0.012 * fs) :].mean(axis=1)
-        atrial = np.sqrt(((piece - level[:, None]) ** 2).sum(axis=0))
-        width = max(1, round(0.012 * fs))
-        atrial = np.convolve(np.pad(atrial, width, mode="edge"), np.ones(width) / width, "same")[width:-width]
-        tops, about = sp.find_peaks(atrial, prominence=0.03)
-        if len(tops):
-            best = int(np.argmax(about["prominences"]))
-            peak = int(tops[best])
-            sides = []
-            for step in (-1, 1):
-                line = atrial[peak::step][: round(0.1 * fs)]
-                foot = float(line.min())
-                below = np.flatnonzero(line < foot + 0.15 * (atrial[peak] - foot))
-                sides.append(peak + step * int(below[0]))
-            marks |= {"p_on": begin + sides[0], "p_peak": begin + peak, "p_off": begin + sides[1]}
-    return marks
 
 
 def _whole_record(raw: Array, fs: float) -> dict[str, float]:
@@ -225,7 +78,7 @@ def _whole_record(raw: Array, fs: float) -> dict[str, float]:
             part, total if low == 0 else whole, out=np.full(12, np.nan), where=whole > 0
         )
         for name in LEADS:
-            out[f"share {band} Hz {name}"] = float(shares[band][_AT[name]])
+            out[f"share {band} Hz {name}"] = float(shares[band][POSITION[name]])
         out[f"share {band} Hz median"] = float(np.median(shares[band]))
     amplitude = (
         2 * np.abs(np.fft.rfft(centred * np.hanning(raw.shape[1]), axis=1)) / np.hanning(raw.shape[1]).sum()
@@ -234,35 +87,38 @@ def _whole_record(raw: Array, fs: float) -> dict[str, float]:
         if mains < 0.48 * fs:
             at = np.abs(hertz - mains) <= 0.3
             near = (np.abs(hertz - mains) > 1) & (np.abs(hertz - mains) < 4)
-            above = amplitude[_EIGHT][:, at].max(axis=1) - np.median(amplitude[_EIGHT][:, near], axis=1)
+            above = amplitude[EIGHT][:, at].max(axis=1) - np.median(amplitude[EIGHT][:, near], axis=1)
             out[f"mains {mains:g} Hz"] = float(1000 * np.median(above))
-    slow = _filtered(centred, None, 0.5, fs)
-    out["baseline wander"] = float(1000 * np.median(slow[_EIGHT].std(axis=1)))
-    out["baseline wander worst"] = float(1000 * slow[_EIGHT].std(axis=1).max())
-    steps = np.diff(np.unique(np.round(1000 * raw[_AT["V2"]], 2)))
+    slow = filtered(centred, None, 0.5, fs)
+    out["baseline wander"] = float(1000 * np.median(slow[EIGHT].std(axis=1)))
+    out["baseline wander worst"] = float(1000 * slow[EIGHT].std(axis=1).max())
+    steps = np.diff(np.unique(np.round(1000 * raw[POSITION["V2"]], 2)))
     out["quantisation step"] = float(steps.min()) if len(steps) else np.nan
-    einthoven = 1000 * (raw[_AT["II"]] - raw[_AT["I"]] - raw[_AT["III"]])
+    einthoven = 1000 * (raw[POSITION["II"]] - raw[POSITION["I"]] - raw[POSITION["III"]])
     out["Einthoven residual"] = float(einthoven.std())
+    same = np.abs(np.diff(raw, axis=1)) < 5e-5
+    out["unchanged samples"] = float(100 * np.median(same[EIGHT].mean(axis=1)))
     moving = np.flatnonzero((np.diff(raw, axis=1) != 0).any(axis=0))
     out["still at start"] = float(1000 * moving[0] / fs) if len(moving) else np.nan
     out["still at end"] = float(1000 * (raw.shape[1] - 2 - moving[-1]) / fs) if len(moving) else np.nan
 
-    clean = _filtered(raw, 0.5, 40.0, fs)
+    clean = filtered(raw, 0.5, 40.0, fs)
     alive = clean.std(axis=1) > 1e-6
     if alive.all():
         r = np.corrcoef(clean)
         for one, two in (("I", "II"), ("I", "V6"), ("II", "V5"), ("V1", "V6"), ("V1", "V2"), ("V5", "V6")):
-            out[f"|corr| {one}-{two}"] = float(abs(r[_AT[one], _AT[two]]))
-        pairs = r[np.ix_(_EIGHT, _EIGHT)][np.triu_indices(8, 1)]
+            out[f"|corr| {one}-{two}"] = float(abs(r[POSITION[one], POSITION[two]]))
+        pairs = r[np.ix_(EIGHT, EIGHT)][np.triu_indices(8, 1)]
         out["|corr| mean of 8 leads"] = float(np.abs(pairs).mean())
-    explained = _explained(clean)
+    explained = explained_variance(clean)
     out["components for 95 %"] = float(np.searchsorted(explained, 0.95) + 1)
     out["components for 99 %"] = float(np.searchsorted(explained, 0.99) + 1)
     out["outside 3 components"] = float(100 * (1 - explained[2]))
     return out
 
 
-def _explained(part: Array) -> Array:
+def explained_variance(part: Array) -> Array:
+    """Share of the variance of (lead, time) that the first components hold, one after the other."""
     values = np.linalg.eigvalsh(np.cov(part))[::-1].clip(0)
     return np.cumsum(values) / max(values.sum(), 1e-30)
 
@@ -319,35 +175,35 @@ def _amplitudes(beat: Array, marks: dict[str, int], fs: float) -> dict[str, floa
     q = np.array([max(0.0, -lead[: t + 1].min()) for lead, t in zip(qrs, top)])
     s = np.array([max(0.0, -lead[t:].min()) for lead, t in zip(qrs, top)])
     for name in LEADS:
-        out[f"R {name}"] = r[_AT[name]]
+        out[f"R {name}"] = r[POSITION[name]]
     for name in ("I", "II", "V1", "V2", "V3", "V5", "V6"):
-        out[f"S {name}"] = s[_AT[name]]
+        out[f"S {name}"] = s[POSITION[name]]
     for name in ("I", "II", "aVF", "V5", "V6"):
-        out[f"Q {name}"] = q[_AT[name]]
-    at = {name: r[_AT[name]] - s[_AT[name]] for name in ("V1", "V2", "V3", "V4", "V5", "V6")}
+        out[f"Q {name}"] = q[POSITION[name]]
+    at = {name: r[POSITION[name]] - s[POSITION[name]] for name in ("V1", "V2", "V3", "V4", "V5", "V6")}
     out["transition"] = next((float(k) for k, v in enumerate(at.values(), 1) if v > 0), 7.0)
-    deepest = max(s[_AT["V1"]], q[_AT["V1"]])
-    out["Sokolow-Lyon"] = deepest + max(r[_AT["V5"]], r[_AT["V6"]])
-    out["Cornell"] = r[_AT["aVL"]] + max(s[_AT["V3"]], q[_AT["V3"]])
-    out["QRS axis"] = _axis(qrs[_AT["I"]].sum(), qrs[_AT["aVF"]].sum())
+    deepest = max(s[POSITION["V1"]], q[POSITION["V1"]])
+    out["Sokolow-Lyon"] = deepest + max(r[POSITION["V5"]], r[POSITION["V6"]])
+    out["Cornell"] = r[POSITION["aVL"]] + max(s[POSITION["V3"]], q[POSITION["V3"]])
+    out["QRS axis"] = _axis(qrs[POSITION["I"]].sum(), qrs[POSITION["aVF"]].sum())
     j = off
     for name in ("II", "V2", "V5"):
-        out[f"J {name}"] = centred[_AT[name], j]
+        out[f"J {name}"] = centred[POSITION[name], j]
         at_60 = j + round(0.06 * fs)
         if at_60 < beat.shape[1]:
-            out[f"ST {name}"] = centred[_AT[name], at_60]
+            out[f"ST {name}"] = centred[POSITION[name], at_60]
     if "t_end" in marks:
         begin = off + round(0.06 * fs)
         wave = centred[:, begin : min(beat.shape[1], marks["t_end"] + 1)]
         if wave.shape[1] > 4:
             height = wave[np.arange(12), np.abs(wave).argmax(axis=1)]
             for name in ("I", "II", "aVF", "V1", "V2", "V3", "V5", "V6"):
-                out[f"T {name}"] = height[_AT[name]]
-            out["T axis"] = _axis(wave[_AT["I"]].sum(), wave[_AT["aVF"]].sum())
+                out[f"T {name}"] = height[POSITION[name]]
+            out["T axis"] = _axis(wave[POSITION["I"]].sum(), wave[POSITION["aVF"]].sum())
             turn = abs(out["T axis"] - out["QRS axis"]) % 360
             out["frontal QRS-T angle"] = min(turn, 360 - turn)
             out["ST-T outside 3 components"] = float(
-                100 * (1 - _explained(centred[_EIGHT, off : marks["t_end"]])[2])
+                100 * (1 - explained_variance(centred[EIGHT, off : marks["t_end"]])[2])
             )
     if "p_on" in marks:
         foot = beat[:, marks["p_on"] - 2 : marks["p_on"] + 3].mean(axis=1, keepdims=True)
@@ -356,18 +212,18 @@ def _amplitudes(beat: Array, marks: dict[str, int], fs: float) -> dict[str, floa
         wave = wave[:, : max(2, marks["p_off"] - marks["p_on"])]
         height = wave[np.arange(12), np.abs(wave).argmax(axis=1)]
         for name in ("I", "II", "V1"):
-            out[f"P {name}"] = height[_AT[name]]
-        out["P negative V1"] = max(0.0, -float(wave[_AT["V1"]].min()))
-        out["P axis"] = _axis(wave[_AT["I"]].sum(), wave[_AT["aVF"]].sum())
-    out["QRS outside 3 components"] = float(100 * (1 - _explained(qrs[_EIGHT])[2]))
-    turns = [len(sp.find_peaks(np.abs(np.diff(np.sign(np.diff(lead)))))[0]) for lead in qrs[_EIGHT]]
+            out[f"P {name}"] = height[POSITION[name]]
+        out["P negative V1"] = max(0.0, -float(wave[POSITION["V1"]].min()))
+        out["P axis"] = _axis(wave[POSITION["I"]].sum(), wave[POSITION["aVF"]].sum())
+    out["QRS outside 3 components"] = float(100 * (1 - explained_variance(qrs[EIGHT])[2]))
+    turns = [len(sp.find_peaks(np.abs(np.diff(np.sign(np.diff(lead)))))[0]) for lead in qrs[EIGHT]]
     out["turns in QRS"] = float(np.mean(turns))
     return out
 
 
 def _variation(beats: Array, beat: Array, marks: dict[str, int]) -> dict[str, float]:
     on, off = marks["qrs_on"], marks["qrs_off"]
-    height = np.ptp(beats[:, _EIGHT, on : off + 1], axis=2)
+    height = np.ptp(beats[:, EIGHT, on : off + 1], axis=2)
     own = height.std(axis=0, ddof=1) / height.mean(axis=0).clip(1e-6)
     together = height.sum(axis=1)
     out = {
@@ -376,7 +232,7 @@ def _variation(beats: Array, beat: Array, marks: dict[str, int]) -> dict[str, fl
     }
     if "t_end" in marks:
         span = slice(off, min(marks["t_end"], beats.shape[2]))
-        rest = (beats - beat)[:, _EIGHT, span]
+        rest = (beats - beat)[:, EIGHT, span]
         rest = rest - rest.mean(axis=2, keepdims=True)
         out["beat-to-beat ST-T"] = 1000 * float(np.median(rest.std(axis=(0, 2))))
     return out
@@ -386,7 +242,7 @@ def _noise_between_beats(
     raw: Array, peaks: NDArray[np.intp], marks: dict[str, int], fs: float
 ) -> dict[str, float]:
     """Spread from the end of T to the start of P (of QRS, where there is no P or no time before it), by band, in uV."""
-    middle = round(_BEFORE_S * fs)
+    middle = round(BEFORE_S * fs)
     margin = round(0.03 * fs)
     to_end = marks.get("t_end", marks["qrs_off"] + round(0.35 * fs)) - middle + margin
     for wave in ("p_on", "qrs_on"):
@@ -400,20 +256,20 @@ def _noise_between_beats(
     else:
         return {}
     out = {}
-    fast = 1000 * _filtered(raw, 20.0, 100.0, fs)[:, quiet]
+    fast = 1000 * filtered(raw, 20.0, 100.0, fs)[:, quiet]
     spread = 1.4826 * np.median(np.abs(fast), axis=1)
-    out["noise 20-100 Hz"] = float(np.median(spread[_EIGHT]))
+    out["noise 20-100 Hz"] = float(np.median(spread[EIGHT]))
     for name in ("I", "II", "V2", "V5"):
-        out[f"noise 20-100 Hz {name}"] = float(spread[_AT[name]])
+        out[f"noise 20-100 Hz {name}"] = float(spread[POSITION[name]])
     out["noise 20-100 Hz worst lead"] = float(spread.max())
-    out["noise burstiness"] = float(np.median(fast.std(axis=1)[_EIGHT] / spread[_EIGHT].clip(1e-3)))
+    out["noise burstiness"] = float(np.median(fast.std(axis=1)[EIGHT] / spread[EIGHT].clip(1e-3)))
     if fs > 300:
-        veryfast = 1000 * _filtered(raw, 100.0, None, fs)[_EIGHT][:, quiet]
+        veryfast = 1000 * filtered(raw, 100.0, None, fs)[EIGHT][:, quiet]
         out["noise above 100 Hz"] = float(np.median(veryfast.std(axis=1)))
-    middle_band = 1000 * _filtered(raw, 5.0, 20.0, fs)[_EIGHT][:, quiet]
+    middle_band = 1000 * filtered(raw, 5.0, 20.0, fs)[EIGHT][:, quiet]
     out["noise 5-20 Hz"] = float(np.median(1.4826 * np.median(np.abs(middle_band), axis=1)))
-    if spread[_EIGHT].min() > 0:
-        r = np.corrcoef(fast[_EIGHT])[np.triu_indices(8, 1)]
+    if spread[EIGHT].min() > 0:
+        r = np.corrcoef(fast[EIGHT])[np.triu_indices(8, 1)]
         out["noise |corr| between leads"] = float(np.abs(r).mean())
     return out
 
@@ -452,6 +308,7 @@ def _units() -> dict[str, str]:
     units |= {f"mains {mains:g} Hz": "uV" for mains in MAINS_HZ}
     units |= {
         "quantisation step": "uV",
+        "unchanged samples": "%",
         "Einthoven residual": "uV",
         "still at start": "ms",
         "still at end": "ms",

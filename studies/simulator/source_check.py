@@ -14,7 +14,13 @@ from openclef.signal import LEADS
 from openclef.statistics import bootstrap
 
 FOLDS = 5
-FILE_TRACES = ("quantisation step", "Einthoven residual", "still at start", "still at end")
+FILE_TRACES = (
+    "quantisation step",
+    "Einthoven residual",
+    "unchanged samples",
+    "still at start",
+    "still at end",
+)
 RECORDING = ("noise", "baseline", "mains", "share", "components", "outside 3", "|corr|")
 EDGE_S = 0.25  # cut from both ends before embedding: PTB-XL's last 0.1 s stand still
 PREPROCESSING = Preprocessing(fs=125.0, seconds=9.5, band=(0.5, 40.0))
@@ -166,15 +172,30 @@ def check_source(real: tuple, simulated: tuple, name: str) -> tuple[pd.DataFrame
     return pd.DataFrame(rows).assign(records=name), by_what.assign(records=name)
 
 
-def check_recorders(measured: pd.DataFrame, device: pd.Series, subject: pd.Series) -> pd.DataFrame:
-    """Tell PTB-XL's two families of recorders apart by the same quantities: how alike two real sources are."""
+def check_recorders(real: tuple, device: pd.Series) -> pd.DataFrame:
+    """Tell PTB-XL's two families of recorders apart in the same ways: how alike are two real sources?
+
+    Args:
+        real: signal, fs, subjects, measured quantities.
+        device: the recorder of each record, as PTB-XL names it.
+
+    Returns:
+        The table of AUROCs. The recorders' patients differ a little too.
+    """
+    signal, fs, subject, measured = real
     family = device.fillna("").str.split("-").str[0]
     known = family.isin(["CS", "AT"]).to_numpy()
     target = (family[known] == "AT").to_numpy().astype(int)
+    sets = {
+        label: usable(measured.loc[known, quantities], target).to_numpy()
+        for label, quantities in quantity_sets().items()
+    }
     rows: list[dict[str, object]] = []
-    for label, quantities in quantity_sets().items():
-        table = usable(measured.loc[known, quantities], target)
-        rows += told_apart(label, table.to_numpy(), target, subject[known].to_numpy(dtype=object))[0]
+    for label, features in sets.items():
+        rows += told_apart(label, features, target, subject[known])[0]
+    for lead in ("I", "V5"):
+        features = embeddings(signal[known], fs, lead)
+        rows += told_apart(f"random encoder, lead {lead}", features, target, subject[known])[0][:1]
     return pd.DataFrame(rows).assign(records="PTB-XL: recorder CS-12 or AT-6")
 
 
