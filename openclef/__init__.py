@@ -31,6 +31,7 @@ _PUBLIC = {
     "embed": "openclef.embedding",
     "evaluate": "openclef.protocol.evaluation",
     "compare": "openclef.protocol.result",
+    "report": "openclef.reporting.page",
     "Record": "openclef.record",
     "Store": "openclef.store",
     "Task": "openclef.store",

@@ -31,10 +31,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pretrain": ("openclef.pretraining:pretrain", "pretrain an encoder on stores"),
     "embed": ("openclef.commands:embed", "embeddings of files or of a store, as parquet"),
     "evaluate": ("openclef.commands:evaluate", "judge an encoder on a task, with intervals"),
+    "report": ("openclef.commands:report", "one HTML page of runs: results, curves, risks, embeddings, ECGs"),
 }
 
 
-_OWN_OPTIONS = ("score", "list")  # commands that read their own arguments
+_OWN_OPTIONS = ("score", "list", "report")  # commands that read their own arguments
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -395,3 +395,35 @@ def evaluate(
         result.save(out)
         print(f"saved in {out}")
     return 0
+
+
+def report(arguments: list[str]) -> int:
+    """Write one self-contained HTML page about runs, their results and their stores.
+
+    Args:
+        arguments: folders, and the options of `openclef.report`, for example ["runs/demo", "--out", "report.html"].
+    """
+    import jsonargparse
+
+    parser = jsonargparse.ArgumentParser(
+        prog="openclef report", description="Write one self-contained HTML page about runs."
+    )
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    parser.add_argument(
+        "folders", nargs="+", type=str, help="runs, results, or a folder above several of these"
+    )
+    parser.add_argument("--out", type=str | None, default=None, help="report.html in the first folder")
+    parser.add_argument(
+        "--stores", nargs="*", type=str, default=None, help="stores in place of those that the runs name"
+    )
+    parser.add_argument("--title", type=str | None, default=None, help="heading of the page")
+    parser.add_argument("--split", type=str, default="val", help="windows that are embedded and shown")
+    parser.add_argument("--windows", type=int, default=1000, help="at most so many are embedded")
+    parser.add_argument("--seed", type=int, default=0, help="of every draw")
+    given = parser.parse_args(arguments).as_dict()
+    given.pop("config", None)
+    from openclef.reporting.page import report as run
+
+    given["stores"] = given["stores"] or None
+    print(f"report: {run(given.pop('folders'), **given)}")
+    return 0

@@ -10,9 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from openclef import risk
+from openclef.reporting.contents import Contents
+from openclef.reporting.markup import Html, Section, element, figure, join, key, label, missing, number, table
 from openclef.store import Store, write_atomically
 
-__all__ = ["print_risk", "risk_table", "write_risk_figure"]
+__all__ = ["print_risk", "risk_section", "risk_table", "write_risk_figure"]
+
+_BINS = 32
 
 _SHOWN = (
     "completeness",
@@ -142,3 +146,125 @@ def write_risk_figure(store: Store, label: str, path: str | Path) -> None:
     )
     page = figure.to_html(include_plotlyjs=True, full_html=True)
     write_atomically(Path(path), lambda temporary: temporary.write_text(page, encoding="utf-8"))
+
+
+def risk_section(contents: Contents) -> Section:
+    """Return the distribution of each risk that a run used, or of all that a store has, by completeness.
+
+    Args:
+        contents: What was found.
+
+    Example:
+        >>> risk_section(Contents([], [], pd.DataFrame(), [], [])).anchor
+        'risk'
+    """
+    parts: list[Html] = []
+    for store in contents.stores:
+        of_store = [run for run in contents.runs if any(each is store for each in run.stores)]
+        used = list(dict.fromkeys(run.risk for run in of_store if run.risk))
+        names = [name for name in used if name in store.risks] or ([] if of_store else store.risks)
+        parts += [_distribution(store, name) for name in names]
+        parts += [
+            missing(
+                f"The store {store.name} holds no risk {name!r}; add it with openclef risk {store.path} {name}."
+            )
+            for name in used
+            if name not in store.risks
+        ]
+        if not used and not names:
+            parts.append(missing(f"The store {store.name} holds no risk; add one with openclef risk."))
+    absent = dict.fromkeys(sentence for run in contents.runs for sentence in run.missing)
+    parts += [missing(sentence) for sentence in absent]
+    if not parts:
+        parts = [missing("No store is known, so there is no risk to show; pass stores=[...] (--stores).")]
+    return Section("risk", "Risk by completeness", join(parts))
+
+
+def completeness_counts(
+    store: Store, name: str, bins: int = _BINS
+) -> tuple[np.ndarray, dict[float, np.ndarray]]:
+    """Count windows by bin of a risk, for each level of completeness.
+
+    Args:
+        store: A store that holds the risk.
+        name: The risk.
+        bins: Number of bins, of equal width over the known values.
+
+    Returns:
+        Edges (bins + 1,), and the counts (bins,) of each level, highest first; windows of unknown risk are left out.
+
+    Example:
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=8, workers=1).add_risk("age_sex")
+        >>> edges, counts = completeness_counts(store, "age_sex", bins=4)
+        >>> len(edges), sum(int(each.sum()) for each in counts.values())
+        (5, 8)
+    """
+    values = store.risk(name)
+    known = values[np.isfinite(values["value"])]
+    if not len(known):
+        return np.linspace(0, 1, bins + 1), {}
+    low, high = float(known["value"].min()), float(known["value"].max())
+    edges = np.linspace(low, high if high > low else low + 1, bins + 1)
+    levels = known["completeness"].round(2)
+    return edges, {
+        float(level): np.histogram(known["value"][levels == level], edges)[0]
+        for level in sorted(levels.unique(), reverse=True)
+    }
+
+
+def _distribution(store: Store, name: str) -> Html:
+    edges, counts = completeness_counts(store, name)
+    values = store.risk(name)
+    described = risk.describe(values["value"], values["n_missing"], values["completeness"])
+    whole = described.rows[-1]
+    heading = element("h3", name, element("span", f"{store.name}, {len(store):,} windows", class_="sub"))
+    said = (
+        f"Median {number(whole['median'])}, middle half {number(whole['q25'])} to {number(whole['q75'])}; "
+        f"unknown for {whole['unknown']:,} of {whole['n']:,} windows. "
+        + (f"Degenerate as guidance: {described.degenerate}." if described.degenerate else "")
+    )
+    levels = described.rows[:-1]
+    body = table(
+        ["completeness", "windows", "share", "25 %", "median", "75 %"],
+        [
+            [
+                f"{row['completeness']:.0%}",
+                f"{row['n']:,}",
+                f"{row['share']:.0%}",
+                *(number(row[each]) for each in ("q25", "median", "q75")),
+            ]
+            for row in levels
+        ],
+        caption="Share of the score's inputs that are known",
+    )
+    if not counts:
+        return join([heading, element("p", f"No value is known. {said}"), body])
+    colours = {level: f"level-{min(place, 5)}" for place, level in enumerate(counts)}
+    centres = (edges[:-1] + edges[1:]) / 2
+    picture = figure(
+        [
+            {
+                "type": "bar",
+                "x": centres,
+                "y": count,
+                "width": float(edges[1] - edges[0]) * 0.94,
+                "name": f"{level:.0%}",
+                "marker": {"color": f"@{colours[level]}", "line": {"width": 0}},
+                "hovertemplate": f"{level:.0%} known: %{{y:,}} windows<extra></extra>",
+            }
+            for level, count in counts.items()
+        ],
+        {
+            "barmode": "stack",
+            "xaxis": {"title": {"text": label(name)}, "zeroline": False},
+            "yaxis": {"title": {"text": "windows"}},
+            "hovermode": "closest",
+        },
+        alt=f"Histogram of {name} of {store.name}, stacked by completeness. {said}",
+        caption=said,
+        height=300,
+    )
+    legend = key([(f"{level:.0%} known", colours[level], "box") for level in counts])
+    return join([heading, element("div", element("div", legend, picture), body, class_="pair")])

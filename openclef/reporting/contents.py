@@ -1,0 +1,336 @@
+"""What there is to report: the runs, results and stores beneath some folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from openclef.store import Store, open_store
+
+RESULT_COLUMNS = ("model", "task", "metric", "value")
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run folder as it stands.
+
+    Args:
+        path: The folder.
+        label: Its name in the report, of no other run there.
+        config: Its config.json.
+        finished: Whether it has a run.json.
+        history: Its metrics.csv; empty where no epoch is finished.
+        stores: Those it was pretrained on, as far as they are there.
+        missing: One sentence for each store that is not.
+
+    Example:
+        >>> FoundRun(Path("runs/x"), "x", {"risk": "score2"}, True, pd.DataFrame(), [], []).risk
+        'score2'
+    """
+
+    path: Path
+    label: str
+    config: dict[str, Any]
+    finished: bool
+    history: pd.DataFrame
+    stores: list[Store] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def risk(self) -> str | None:
+        """The risk score that guided the run, or would have.
+
+        Example:
+            >>> FoundRun(Path("x"), "x", {}, False, pd.DataFrame(), [], []).risk is None
+            True
+        """
+        name = self.config.get("risk")
+        return name if isinstance(name, str) and name else None
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """A group of settings of config.json, such as "views"; empty where it is not there.
+
+        Example:
+            >>> FoundRun(Path("x"), "x", {"views": {"crop_s": 8}}, False, pd.DataFrame()).settings("views")
+            {'crop_s': 8}
+        """
+        group = self.config.get(name)
+        return group if isinstance(group, dict) else {}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was found.
+
+    Args:
+        folders: Where it was looked for.
+        runs: Run folders, in the order of their paths.
+        metrics: Rows of all results, with the columns source (folder) and split added; duplicates once.
+        stores: Stores of the runs, and those beneath the folders.
+        notes: What was passed over, and why.
+
+    Example:
+        >>> Contents([], [], pd.DataFrame(), [], []).runs
+        []
+    """
+
+    folders: list[Path]
+    runs: list[FoundRun]
+    metrics: pd.DataFrame
+    stores: list[Store]
+    notes: list[str]
+
+
+def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None) -> Contents:
+    """Find the runs, results and stores in folders and beneath them.
+
+    Args:
+        folders: Run folders, folders of results, or folders above them.
+        stores: To be used instead of those that the runs' config.json name.
+
+    Raises:
+        FileNotFoundError: A folder is not there.
+        NotADirectoryError: It is a file.
+        ValueError: Nothing to report is in it, or a file of it is damaged.
+
+    Example:
+        >>> find_contents([Path("no/such/folder")])
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: there is no folder no/such/folder; pass run folders, results, or a folder above them.
+    """
+    run_paths: dict[Path, dict[str, Any]] = {}
+    store_paths: dict[Path, None] = {}
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
+    seen: set[Path] = set()
+    for folder in folders:
+        _check_folder(folder)
+        before = len(run_paths) + len(store_paths) + len(tables) + len(seen)
+        for where, below, files in os.walk(folder):
+            place = Path(where)
+            below[:] = sorted(name for name in below if not name.startswith(".") and name != "tensorboard")
+            if place.resolve() in seen:
+                continue
+            seen_something = False
+            if "dataset.json" in files:
+                below.clear()
+                store_paths[place] = None
+                seen_something = True
+            if "config.json" in files:
+                config = read_json(place / "config.json")
+                if isinstance(config, dict) and {"method", "backbone", "epochs"} <= config.keys():
+                    run_paths[place] = config
+                    below[:] = [name for name in below if name != "model"]
+                    seen_something = True
+            if "metrics.json" in files:
+                table, note = _read_results(place)
+                tables += [table] if table is not None else []
+                notes += [note] if note else []
+                seen_something = True
+            if seen_something:
+                seen.add(place.resolve())
+        if before == len(run_paths) + len(store_paths) + len(tables) + len(seen):
+            raise ValueError(
+                f"{folder} holds nothing to report; pass a run folder (with config.json), a folder of results "
+                "(with metrics.json), or a folder above them."
+            )
+    beneath = [open_store(path) for path in store_paths]
+    labels = _labels(list(run_paths))
+    runs = []
+    for path, config in sorted(run_paths.items()):
+        of_run, absent = _stores_of(config, path, beneath, stores)
+        history = _read_history(path / "metrics.csv")
+        finished = (path / "run.json").is_file()
+        runs.append(FoundRun(path, labels[path], config, finished, history, of_run, absent))
+    named = [store for run in runs for store in run.stores] + list(beneath if stores is None else stores)
+    unique = {store.path.resolve(): store for store in reversed(named)}
+    return Contents(list(folders), runs, _joined(tables), list(reversed(unique.values())), notes)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"there is no folder {folder}; pass run folders, results, or a folder above them."
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; pass the folder of a run or of results.")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ValueError: It is damaged; the message names it.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.json"
+        >>> file.write_text("[1, 2") and read_json(file)
+        Traceback (most recent call last):
+        ...
+        ValueError: ...a.json is damaged (Expecting ',' delimiter...); restore it, or leave its folder out.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it, or leave its folder out.") from error
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:  # pandas' own errors are of this kind, an empty file's too
+        raise ValueError(
+            f"{path} is damaged ({error}); restore it, or remove it to report the run without curves."
+        ) from error
+    if "epoch" not in table or not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
+        raise ValueError(
+            f"{path} is damaged (no column epoch, or words among its numbers); restore it, or remove it."
+        )
+    return table
+
+
+def _read_results(folder: Path) -> tuple[pd.DataFrame | None, str]:
+    rows = read_json(folder / "metrics.json")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return None, f"{folder / 'metrics.json'} holds no rows of an evaluation and was passed over."
+    if not rows:
+        return None, ""
+    table = pd.DataFrame(rows)
+    absent = [name for name in RESULT_COLUMNS if name not in table]
+    if absent:
+        return None, f"{folder / 'metrics.json'} lacks the columns {', '.join(absent)} and was passed over."
+    about = read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else {}
+    about = about if isinstance(about, dict) else {}
+    for name in ("value", "low", "high", "n", "seeds", "label_share"):
+        if name not in table:
+            table[name] = 1.0 if name == "label_share" else float("nan")
+        table[name] = _numbers(table[name], folder / "metrics.json")
+    table["label_share"] = table["label_share"].fillna(1.0)
+    for name in ("protocol", "lead", "part", "note"):
+        table[name] = table[name].fillna("").astype(str) if name in table else ""
+    for name in ("model", "task", "metric"):
+        table[name] = table[name].astype(str)
+    table["split"] = str(about.get("split", ""))
+    table["judged_note"] = str(about.get("note", ""))
+    table["source"] = str(folder)
+    return table, ""
+
+
+def _numbers(column: pd.Series, file: Path) -> pd.Series:
+    try:
+        return pd.to_numeric(column).astype(float)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{file} is damaged (column {column.name}: {error}); restore it, or leave its folder out."
+        ) from error
+
+
+_SAME_ROW = ["model", "task", "protocol", "lead", "metric", "label_share", "part"]
+_SAME_VALUE = ["value", "low", "high", "n", "seeds"]
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join result tables; a row that stands in several files is kept once, from the one that says its split."""
+    if not tables:
+        return pd.DataFrame()
+    every = pd.concat(tables, ignore_index=True)
+    every["said"] = every["split"] == ""
+    every["place"] = range(len(every))
+    every = every.sort_values(["said", "place"], kind="stable")
+    rounded = every[_SAME_VALUE].round(9)
+    identity = pd.concat([every[_SAME_ROW], rounded], axis=1)
+    with_split = pd.concat([identity, every["split"]], axis=1)
+    stated = identity[~every["said"].to_numpy()]
+    known = pd.MultiIndex.from_frame(stated.fillna("")) if len(stated) else None
+    copy = with_split.duplicated()
+    if known is not None:
+        copy |= every["said"] & pd.MultiIndex.from_frame(identity.fillna("")).isin(known)
+    return every[~copy].sort_values("place").drop(columns=["said", "place"]).reset_index(drop=True)
+
+
+def _labels(paths: list[Path]) -> dict[Path, str]:
+    """Name each run by as little of its path as no other run shares."""
+    parts = {path: path.resolve().parts for path in paths}
+    names: dict[Path, str] = {}
+    for path in paths:
+        for depth in range(1, len(parts[path]) + 1):
+            end = parts[path][-depth:]
+            if sum(other[-depth:] == end for other in parts.values()) == 1:
+                break
+        names[path] = "/".join(end)
+    return names
+
+
+def _stores_of(
+    config: dict[str, Any], run: Path, beneath: list[Store], given: Sequence[Store] | None
+) -> tuple[list[Store], list[str]]:
+    """Find the stores that a run names: among those given, beneath the folders, then where config.json says."""
+    entries = config.get("stores")
+    entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    found: list[Store] = []
+    absent = []
+    for entry in entries:
+        store = _match(entry, given or beneath) if given is not None or beneath else None
+        if store is None and given is None:
+            store = _at_path(str(entry.get("path", "")), run)
+        if store is not None:
+            found.append(store)
+        else:
+            absent.append(
+                f"The store {entry.get('name', '?')} of this run is not at {entry.get('path', '?')}: "
+                "pass its folder as stores=[...] (--stores on the command line)."
+            )
+    if given and not found:
+        return list(given), []
+    return found, absent
+
+
+def _match(entry: dict[str, Any], stores: Sequence[Store]) -> Store | None:
+    for store in stores:
+        if store.info["records_sha256"] == entry.get("records_sha256"):
+            return store
+    return next((store for store in stores if store.name == entry.get("name")), None)
+
+
+def _at_path(path: str, run: Path) -> Store | None:
+    """Open the store at a path: as it is, or from one of the folders above the run."""
+    if not path:
+        return None
+    for base in (Path(), *run.resolve().parents):
+        place = base / path
+        if (place / "dataset.json").is_file():
+            return open_store(place)
+    return None
+
+
+def origin(name: str, info: dict[str, Any] | None = None) -> str:
+    """Say of a store whether its ECGs or its patients were made up.
+
+    Args:
+        name: Its name.
+        info: Its dataset.json, where it is there.
+
+    Returns:
+        "simulated", "semi-synthetic", or "" for recorded data.
+
+    Example:
+        >>> origin("sim"), origin("semi_synthetic_ptb_xl"), origin("ptb_xl")
+        ('simulated', 'semi-synthetic', '')
+    """
+    info = info or {}
+    said = [str(info.get(each, "")).lower() for each in ("title", "source")]
+    if name.startswith("semi_synthetic") or any(text.startswith("semi-synthetic") for text in said):
+        return "semi-synthetic"
+    if name.startswith("sim") or any(text.startswith("simulated") for text in said):
+        return "simulated"
+    return ""

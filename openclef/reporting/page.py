@@ -1,0 +1,146 @@
+"""The report: one self-contained HTML page about runs, their results and their stores."""
+
+# torch, and plotly, are imported inside: a command's help reads this file.
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import openclef
+from openclef.statistics import check_counts
+from openclef.store import Store, open_store, write_atomically
+
+__all__ = ["report"]
+
+
+def report(
+    folders: str | Path | Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    stores: str | Path | Store | Sequence[str | Path | Store] | None = None,
+    title: str | None = None,
+    split: str = "val",
+    windows: int = 1000,
+    seed: int = 0,
+) -> Path:
+    """Write one self-contained HTML page about runs: what was run, results, curves, risks, embeddings, ECGs.
+
+    The page needs no network. What is not at hand (a store, an encoder of an unfinished run) is named in one line,
+    and the rest stands. The page holds ECG strips and risks of single records: share it as the stores' licences
+    allow.
+
+    Args:
+        folders: A run folder, a folder of results (`Result.save`), a folder above several of these, or a list.
+        out: HTML file to write; report.html in the first folder by default.
+        stores: Stores to use instead of those that the runs' config.json name, for example because they were moved.
+        title: Heading of the page.
+        split: Windows that are embedded and shown; "val" is what neither pretraining nor a probe is fitted on.
+        windows: At most so many are embedded, drawn at random.
+        seed: Of that draw, of the random encoder, of intervals and of t-SNE.
+
+    Returns:
+        The file.
+
+    Raises:
+        ImportError: plotly is not installed.
+        FileNotFoundError: A folder or a store is not there.
+        ValueError: There is nothing to report, or a file is damaged; the message names it.
+        OSError: The page cannot be written there.
+
+    Example:
+        >>> report("no/such/folder")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: there is no folder no/such/folder; pass run folders, results, or a folder above them.
+    """
+    from openclef.reporting.contents import find_contents
+
+    places = [Path(folders)] if isinstance(folders, str | Path) else [Path(each) for each in folders]
+    if not places:
+        raise ValueError('no folder is given; pass at least one, for example "runs/demo".')
+    check_counts(windows=windows, seed=seed)
+    plotly_script = _plotly_script()
+    given = None
+    if stores is not None:
+        several = [stores] if isinstance(stores, str | Path | Store) else list(stores)
+        given = [each if isinstance(each, Store) else open_store(each) for each in several]
+    contents = find_contents(places, given)
+    target = places[0] / "report.html" if out is None else Path(out)
+    _check_target(target)
+    heading = title if title is not None else f"Report: {', '.join(path.resolve().name for path in places)}"
+    page = _page(heading, contents, plotly_script, split=split, windows=windows, seed=seed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    return target
+
+
+def _plotly_script() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError('the report needs plotly; pip install "openclef[report]".') from error
+    return str(get_plotlyjs())
+
+
+def _check_target(target: Path) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"{target} is a folder; pass an HTML file, for example {target / 'report.html'}."
+        )
+    for place in target.parents:
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file; pass a place for the report in a folder.")
+
+
+def _page(heading: str, contents: Any, plotly_script: str, *, split: str, windows: int, seed: int) -> str:
+    """Return the whole page; the encoders are run here."""
+    from openclef.reporting.curves import curves_section
+    from openclef.reporting.embedding_map import map_section
+    from openclef.reporting.embeddings import embed_runs
+    from openclef.reporting.heading import badges, heading_section
+    from openclef.reporting.markup import Html, element, escaped, join, series
+    from openclef.reporting.results import results_section
+    from openclef.reporting.risk import risk_section
+    from openclef.reporting.similarity import similarity_section
+    from openclef.reporting.strips import strips_section
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        groups, absent = embed_runs(contents.runs, split=split, windows=windows, seed=seed)
+    if not contents.runs:
+        absent = ["No run is among the folders, so nothing is embedded; pass a run folder."]
+    storeless = [f"{run.label}: {each}" for run in contents.runs for each in run.missing]
+    if not contents.runs:
+        storeless = ["No run is among the folders, so there are no views to show; pass a run folder."]
+    colours = {run.label: series(place) for place, run in enumerate(contents.runs)}
+    sections = [
+        heading_section(contents),
+        results_section(contents),
+        curves_section(contents),
+        risk_section(contents),
+        similarity_section(groups, absent, colours, seed=seed),
+        map_section(groups, absent, seed=seed),
+        strips_section(contents.runs, storeless, split=split, seed=seed),
+    ]
+    marks = [element("span", kind, class_="badge") for kind in badges(contents)]
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    here = files("openclef.reporting")
+    content = {
+        "title": escaped(heading),
+        "style": here.joinpath("page.css").read_text(encoding="utf-8"),
+        "plotly": plotly_script,
+        "script": here.joinpath("page.js").read_text(encoding="utf-8"),
+        "badges": join(marks, " "),
+        "about": escaped(f"openclef {openclef.__version__}, written {written}"),
+        "links": join(element("a", each.title, href=f"#{each.anchor}") for each in sections),
+        "sections": join(
+            element("section", element("h2", each.title), each.body, id=each.anchor) for each in sections
+        ),
+    }
+    template = here.joinpath("page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: Html(content[found[1]]), template)
