@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from openclef.model import Encoder, load_encoder, save_encoder
+from openclef.shipped import SHIPPED, shipped_folder
 from openclef.store import write_atomically
 
 __all__ = ["finish_run", "is_finished", "load", "read_checkpoint", "start_run", "write_checkpoint"]
@@ -194,10 +195,11 @@ def _sha256(path: Path) -> str:
 
 
 def load(path: str | Path) -> Encoder:
-    """Load the encoder of a run folder or of a model folder.
+    """Load the encoder of a run folder or of a model folder, or one that comes with the package.
 
     Args:
-        path: a run folder (`openclef.pretrain`), or a folder with config.json and model.safetensors.
+        path: a run folder (`openclef.pretrain`), a folder with config.json and model.safetensors, or the name of an
+            encoder that comes with the package ("openclef-small-sim": trained on simulated ECGs).
 
     Returns:
         Encoder in evaluation mode, with `.dim`, `.preprocessing`, and `.pretraining_subjects` (None where unknown).
@@ -210,13 +212,17 @@ def load(path: str | Path) -> Encoder:
         >>> load("runs/none")
         Traceback (most recent call last):
         ...
-        FileNotFoundError: runs/none does not exist; pass a run folder (openclef.pretrain) or a model folder.
+        FileNotFoundError: runs/none does not exist; pass a run folder (openclef.pretrain), a model folder, ...
     """
     folder = Path(path)
     if not folder.exists():
-        raise FileNotFoundError(
-            f"{folder} does not exist; pass a run folder (openclef.pretrain) or a model folder."
-        )
+        shipped = shipped_folder(path)
+        if shipped is None:
+            raise FileNotFoundError(
+                f"{folder} does not exist; pass a run folder (openclef.pretrain), a model folder, "
+                f"or {' or '.join(map(repr, SHIPPED))}, which comes with openclef."
+            )
+        folder = shipped
     if folder.is_file():
         raise ValueError(
             f"{folder} is a file; pass the folder of a run, or use openclef.load_official for published weights."

@@ -18,13 +18,20 @@ __all__ = ["COMMANDS", "main"]
 
 # Command -> (module and function, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("openclef.commands:demo", "the main job in minutes, offline: simulate, pretrain, evaluate"),
+    "demo": (
+        "openclef.commands:demo",
+        "the main job in minutes, offline: simulate, pretrain, evaluate, report",
+    ),
     "list": (
         "openclef.commands:list_things",
         "what there is: databases, risks, methods, tasks, models and more",
     ),
     "score": ("openclef.commands:score", "a clinical risk score of one patient, as JSON"),
     "simulate": ("openclef.commands:simulate", "write a store of simulated patients"),
+    "simulate_metadata": (
+        "openclef.commands:simulate_metadata",
+        "real ECGs with simulated risk factors: a semi-synthetic store",
+    ),
     "convert": ("openclef.commands:convert", "write a store from a database or your own files"),
     "risk": ("openclef.commands:risk", "add a risk score to a store; its distribution by completeness"),
     "check": ("openclef.commands:check", "verify a store; --linkage true: metadata against ECGs"),

@@ -10,10 +10,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["check", "convert", "demo", "embed", "evaluate", "list_things", "risk", "score", "simulate"]
+__all__ = [
+    "check",
+    "convert",
+    "demo",
+    "embed",
+    "evaluate",
+    "list_things",
+    "risk",
+    "score",
+    "simulate",
+    "simulate_metadata",
+]
 
 
-def demo(out: str = "runs/demo", *, patients: int = 1500, epochs: int = 12, seed: int = 0) -> int:
+def demo(out: str = "runs/demo", *, patients: int = 2000, epochs: int = 15, seed: int = 0) -> int:
     """Run the main job offline: simulate patients, pretrain with and without guidance, judge on held-out patients.
 
     Args:
@@ -188,7 +199,19 @@ def score(arguments: list[str]) -> int:
 
 
 def simulate(
-    dst: str, *, patients: int = 2000, seed: int = 0, workers: int | None = None, overwrite: bool = False
+    dst: str,
+    *,
+    patients: int = 2000,
+    seed: int = 0,
+    configuration: Literal["A", "B"] = "A",
+    rho: float = 0.4,
+    records_per_patient: float = 1.0,
+    missing_share: float | dict[str, float] = 0.3,
+    missing_kind: Literal["at_random", "healthy"] = "at_random",
+    seconds: float = 10.0,
+    fs: float = 250.0,
+    workers: int | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Write a store of simulated patients with metadata, 12-lead ECGs and known labels.
 
@@ -196,12 +219,78 @@ def simulate(
         dst: folder of the store.
         patients: how many.
         seed: the same seed gives the same bytes.
+        configuration: frozen parameters; choose on A, test on B once.
+        rho: share of the liability to disease that risk factors explain, 0 to 0.75.
+        records_per_patient: mean number of ECGs of a patient, over years.
+        missing_share: share of unknown metadata; one for all, or by group: '{"lipids": 0.6, "smoker": 0.2}'.
+        missing_kind: at_random, or healthy: more often unknown in the healthy.
+        seconds: length of an ECG in s.
+        fs: sampling rate in Hz.
         workers: processes; the number of cores by default.
         overwrite: replace a store that stands there.
     """
     from openclef.simulator.cohort import simulate as run
 
-    print(run(dst, patients=patients, seed=seed, workers=workers, overwrite=overwrite))
+    store = run(
+        dst,
+        patients=patients,
+        seed=seed,
+        configuration=configuration,
+        rho=rho,
+        records_per_patient=records_per_patient,
+        missing_share=missing_share,
+        missing_kind=missing_kind,
+        seconds=seconds,
+        fs=fs,
+        workers=workers,
+        overwrite=overwrite,
+    )
+    print(store)
+    return 0
+
+
+def simulate_metadata(
+    store: str,
+    dst: str,
+    task: str,
+    *,
+    healthy: str | list[str] | None = None,
+    rho: float = 0.4,
+    configuration: Literal["A", "B"] = "A",
+    missing_share: float | dict[str, float] = 0.3,
+    missing_kind: Literal["at_random", "healthy"] = "at_random",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Write a semi-synthetic store: a store's real ECGs and labels, with simulated risk factors for its patients.
+
+    Args:
+        store: folder of a store with age and sex.
+        dst: folder of the new store.
+        task: whose labels the risk factors shall know, a binary or multilabel task of the store.
+        healthy: labels of it that do not count as ill, for example NORM.
+        rho: how much the risk factors tell about the labels beyond age and sex, 0 (nothing) to 0.75.
+        configuration: frozen parameters; choose on A, test on B once.
+        missing_share: share of drawn values that stay unknown; one for all, or by group: '{"lipids": 0.6}'.
+        missing_kind: at_random, or healthy: more often unknown in the healthy.
+        seed: the same seed gives the same values.
+        overwrite: replace a store that stands there.
+    """
+    from openclef.simulator.semi_synthetic import simulate_metadata as run
+
+    made = run(
+        store,
+        dst,
+        task=task,
+        healthy=healthy or (),
+        rho=rho,
+        configuration=configuration,
+        missing_share=missing_share,
+        missing_kind=missing_kind,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    print(made)
     return 0
 
 
@@ -308,7 +397,7 @@ def embed(
     """Embed a store or files with an encoder, one row a window, and write parquet.
 
     Args:
-        model: a run folder or a model folder.
+        model: a run folder, a model folder, or openclef-small-sim, which comes with openclef (simulated ECGs only).
         sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'.
         out: parquet file to write; always needed.
         lead: lead to embed, by name; the name of the row, where an array has only one.

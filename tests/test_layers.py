@@ -15,7 +15,7 @@ LAYERS = {
         "formats", "shards", "task", "columns", "store_writing", "dataset_json", "store", "plausibility", "guidance",
         "noise", "augment", "filtering", "preprocessing", "backbone",
     ],
-    2: ["loss", "model", "published", "database", "checking", "linkage", "simulator"],
+    2: ["loss", "model", "published", "shipped", "database", "checking", "linkage", "simulator"],
     3: ["pool", "data", "method", "validation", "checkpoint", "embedding"],
     4: ["training", "pretraining"],
     5: ["protocol"],

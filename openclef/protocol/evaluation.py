@@ -17,6 +17,7 @@ from openclef.protocol.cohort import Cohort, check_unseen, gather_records
 from openclef.protocol.probe import draw_subjects
 from openclef.protocol.result import Result, compare, load_result
 from openclef.protocol.scoring import MIN_POSITIVES, metrics_of
+from openclef.shipped import SHIPPED, shipped_folder
 from openclef.statistics import check_counts
 
 if TYPE_CHECKING:
@@ -224,10 +225,10 @@ def _load(model: Any) -> Any:
     if not isinstance(model, (str, Path)):
         preprocessing_of(model)  # says what is missing where it is no encoder
         return model
-    if not Path(model).exists():
+    if not Path(model).exists() and shipped_folder(model) is None:
         raise FileNotFoundError(
             f"model {str(model)!r} is no folder and no baseline; pass an encoder, the folder of a run, or "
-            f"one of {', '.join(BASELINES)}."
+            f"one of {', '.join((*BASELINES, *SHIPPED))}."
         )
     from openclef.checkpoint import load
 
