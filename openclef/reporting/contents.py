@@ -112,31 +112,33 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
     seen: set[Path] = set()
     for folder in folders:
         _check_folder(folder)
-        before = len(run_paths) + len(store_paths) + len(tables) + len(seen)
+        anything = False
         for where, below, files in os.walk(folder):
             place = Path(where)
             below[:] = sorted(name for name in below if not name.startswith(".") and name != "tensorboard")
             if place.resolve() in seen:
+                anything = True
                 continue
-            seen_something = False
+            known = False
             if "dataset.json" in files:
                 below.clear()
                 store_paths[place] = None
-                seen_something = True
+                known = True
             if "config.json" in files:
                 config = read_json(place / "config.json")
                 if isinstance(config, dict) and {"method", "backbone", "epochs"} <= config.keys():
                     run_paths[place] = config
                     below[:] = [name for name in below if name != "model"]
-                    seen_something = True
+                    known = True
             if "metrics.json" in files:
                 table, note = _read_results(place)
                 tables += [table] if table is not None else []
                 notes += [note] if note else []
-                seen_something = True
-            if seen_something:
+                known = True
+            if known:
                 seen.add(place.resolve())
-        if before == len(run_paths) + len(store_paths) + len(tables) + len(seen):
+            anything = anything or known
+        if not anything:
             raise ValueError(
                 f"{folder} holds nothing to report; pass a run folder (with config.json), a folder of results "
                 "(with metrics.json), or a folder above them."
@@ -248,13 +250,13 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     every["place"] = range(len(every))
     every = every.sort_values(["said", "place"], kind="stable")
     rounded = every[_SAME_VALUE].round(9)
-    identity = pd.concat([every[_SAME_ROW], rounded], axis=1)
+    identity = pd.concat([every[_SAME_ROW], rounded], axis=1).astype(str)
     with_split = pd.concat([identity, every["split"]], axis=1)
     stated = identity[~every["said"].to_numpy()]
-    known = pd.MultiIndex.from_frame(stated.fillna("")) if len(stated) else None
+    known = pd.MultiIndex.from_frame(stated) if len(stated) else None
     copy = with_split.duplicated()
     if known is not None:
-        copy |= every["said"] & pd.MultiIndex.from_frame(identity.fillna("")).isin(known)
+        copy |= every["said"] & pd.MultiIndex.from_frame(identity).isin(known)
     return every[~copy].sort_values("place").drop(columns=["said", "place"]).reset_index(drop=True)
 
 

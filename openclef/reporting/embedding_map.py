@@ -35,10 +35,10 @@ def map_positions(vectors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np
     from sklearn.manifold import TSNE
 
     near = unit(vectors)
+    if not np.ptp(near, axis=0).any():  # everything in one point: collapsed
+        return np.zeros((len(near), 2), np.float32)
     components = min(COMPONENTS, *near.shape)
     reduced = PCA(components, svd_solver="full").fit_transform(near)
-    if not np.ptp(reduced, axis=0).any():  # everything in one point: collapsed
-        return np.zeros((len(near), 2), np.float32)
     scaled = reduced / reduced[:, 0].std()  # t-SNE's starting point is relative to the data's size
     perplexity = min(30.0, (len(near) - 1) / 3)
     layout = TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)

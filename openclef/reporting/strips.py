@@ -260,14 +260,14 @@ def strip(
 
     Example:
         >>> drawn = strip(np.zeros(250), 25.0, "Recorded, lead I")
-        >>> 'viewBox="-10 -10 260 20"' in drawn, "M0 0l1 0" in drawn
+        >>> 'viewBox="-10 -15 260 25"' in drawn, "M0 0l1 0" in drawn
         (True, True)
     """
     length = (len(signal) / fs if seconds is None else seconds) * SPEED
     known = signal[np.isfinite(signal)]
     middle = float(np.median(known)) if len(known) else 0.0
     height_mm = (middle - signal) * GAIN
-    top = -5 * max(2, int(np.ceil((-np.nanmin(height_mm) + 1) / 5))) if len(known) else -10
+    top = -5 * max(3, int(np.ceil((-np.nanmin(height_mm) + 1) / 5))) if len(known) else -15
     bottom = 5 * max(2, int(np.ceil((np.nanmax(height_mm) + 1) / 5))) if len(known) else 10
     top, bottom = max(top, -40), min(bottom, 40)
     along, down = np.arange(len(signal)) / fs * SPEED, np.clip(height_mm, top, bottom)

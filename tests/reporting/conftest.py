@@ -1,0 +1,93 @@
+"""A tiny store with two runs, an unfinished one and results, made once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from openclef.augment import Views
+from openclef.preprocessing import Preprocessing
+from openclef.pretraining import pretrain
+from openclef.store import open_store
+
+BAD = "<script>alert(1)</script>"
+
+
+def row(model: str, value: float, metric: str = "auroc", task: str = "small/old", **more) -> dict:
+    """One row as an evaluation saves it."""
+    about = {
+        "protocol": "probe",
+        "lead": "I",
+        "n": 24,
+        "seeds": 1,
+        "label_share": 1.0,
+        "part": "",
+        "note": "",
+    }
+    ends = {"low": round(value - 0.1, 3), "high": round(value + 0.1, 3)}
+    return {"model": model, "task": task, "metric": metric, "value": value, **ends, **about, **more}
+
+
+def save_rows(folder: Path, rows: list[dict], split: str | None = None) -> Path:
+    """Write metrics.json, and evaluation.json where a split is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(rows))
+    if split is not None:
+        about = {"model": rows[0]["model"], "split": split, "settings": [], "note": ""}
+        (folder / "evaluation.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory, make_store) -> Path:
+    """A folder with store/, clef/, simclr/, unfinished/ and results/."""
+    folder = tmp_path_factory.mktemp("reported")
+    store = make_store(folder / "store").add_risk("age_sex")
+    for method in ("clef", "simclr"):
+        pretrain(
+            [store],
+            folder / method,
+            method=method,
+            risk="age_sex",
+            epochs=2,
+            batch_size=16,
+            preprocessing=Preprocessing(fs=100.0, seconds=10.0),
+            views=Views(crop_s=8.0),
+            quiet=True,
+            accelerator="cpu",
+        )
+    shutil.copytree(folder / "clef", folder / "unfinished")
+    (folder / "unfinished" / "run.json").unlink()
+    shutil.rmtree(folder / "unfinished" / "model")
+    rows = [
+        row("simclr", 0.7),
+        row("simclr + age_sex", 0.75),
+        row("random_encoder", 0.6),
+        row("age_sex", 0.72),
+    ]
+    rows += [
+        row("simclr", 0.5, "auprc"),
+        row("simclr", 0.375, "prevalence"),
+        row(BAD, 0.6, task=f"small/{BAD}"),
+    ]
+    save_rows(folder / "results" / "simclr", rows, split="test")
+    save_rows(folder / "results" / "clef", [row("clef", 0.8), row("age_sex", 0.72)], split="test")
+    save_rows(folder, [*rows[:4], row("clef", 0.8)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page(reported: Path) -> Path:
+    """The report of that folder."""
+    import openclef
+
+    return openclef.report(reported, reported.parent / "reported.html", title=f"Tiny {BAD}")
+
+
+@pytest.fixture
+def small(reported: Path):
+    """Its store."""
+    return open_store(reported / "store")
