@@ -228,16 +228,26 @@ def _scale(group: str, name: str, values: NDArray[np.floating]) -> dict[str, Any
 
 def _reading(kind: dict[str, Any], order: NDArray[np.integer], subject: NDArray[Any]) -> str:
     """Say how much more alike neighbours are than any two windows of different subjects, in the coloured value."""
-    ours, chance = neighbour_agreement(kind["values"], order, subject, scale=kind["kind"] == "scale")
+    binary = kind["kind"] == "classes" and len(kind["classes"]) == 2
+    ours, chance = neighbour_agreement(
+        kind["values"], order, subject, scale=kind["kind"] == "scale", among=1 if binary else None
+    )
     if not np.isfinite(ours) or not np.isfinite(chance):
         return "Not measurable: too few known values."
     if kind["kind"] == "scale":
         return f"Neighbours differ by {number(ours)} on average, any two subjects by {number(chance)}."
+    if binary:
+        return f"Of the neighbours of windows {kind['classes'][1]}, {ours:.0%} are so too; by chance {chance:.0%}."
     return f"{ours:.0%} of neighbours are of the same class, {chance:.0%} of any two subjects."
 
 
 def neighbour_agreement(
-    values: list[float | None], order: NDArray[np.integer], subject: NDArray[Any], *, scale: bool
+    values: list[float | None],
+    order: NDArray[np.integer],
+    subject: NDArray[Any],
+    *,
+    scale: bool,
+    among: float | None = None,
 ) -> tuple[float, float]:
     """Compare a value between neighbours and between all pairs of different subjects.
 
@@ -246,6 +256,7 @@ def neighbour_agreement(
         order: From `neighbours`.
         subject: (n,) whose window each is.
         scale: Whether the values are numbers on a scale, or classes.
+        among: Neighbours of windows of this class only; None = of all.
 
     Returns:
         For a scale the mean absolute difference of neighbours, and of all pairs; for classes the share of the
@@ -259,9 +270,11 @@ def neighbour_agreement(
     value = np.array([np.nan if each is None else each for each in values], float)
     i = np.repeat(np.arange(len(value)), order.shape[1])
     j = order.ravel()
-    near = j >= 0
+    asked = np.ones(len(value), bool) if among is None else value == among
+    near = (j >= 0) & asked[i]
     gap = np.abs(value[i[near]] - value[j[near]])
-    every = np.abs(value[:, None] - value[None, :])[subject[:, None] != subject[None, :]]
+    others = (subject[:, None] != subject[None, :]) & asked[:, None]
+    every = np.abs(value[:, None] - value[None, :])[others]
     gap, every = gap[np.isfinite(gap)], every[np.isfinite(every)]
     if not gap.size or not every.size:
         return float("nan"), float("nan")

@@ -148,6 +148,7 @@ def _metric(rows: pd.DataFrame, metric: str, chance: float | None, colours: dict
                 "tickvals": list(range(len(measured))),
                 "ticktext": [label(name) for name, _ in measured],
                 "showgrid": False,
+                "ticklabelstandoff": 8,
                 "zeroline": False,
             },
             "shapes": [] if chance is None else [_chance_line(chance)],

@@ -148,7 +148,7 @@ def test_chromium_draws_everything_and_asks_for_nothing(chromium, page) -> None:
     tab.select_option(".colour-menu", label="old")
     assert _colours(tab, ".maps .point") != before
     assert "without old" in tab.inner_text(".map-key")
-    assert "of the same class" in tab.inner_text(".maps figcaption >> nth=0")
+    assert "are so too; by chance" in tab.inner_text(".maps figcaption >> nth=0")
     tab.context.close()
 
 

@@ -123,6 +123,11 @@ def test_neighbours_are_of_other_subjects() -> None:
     assert ours == pytest.approx(np.mean([abs(value[i] - value[j]) for i in range(15) for j in order[i]]))
     every = [abs(value[i] - value[j]) for i in range(15) for j in range(15) if subject[i] != subject[j]]
     assert chance == pytest.approx(np.mean(every))
+    has = (value > 0.5).astype(float)
+    ours, chance = neighbour_agreement(has.tolist(), order, subject, scale=False, among=1)
+    assert ours == pytest.approx(np.mean([has[j] for i in range(15) if has[i] for j in order[i]]))
+    pairs = [has[j] for i in range(15) if has[i] for j in range(15) if subject[i] != subject[j]]
+    assert chance == pytest.approx(np.mean(pairs))
 
 
 def test_tables_have_baselines_first_and_only_measured_metrics_open() -> None:
