@@ -131,7 +131,8 @@ def table(
     for row in rows:
         first, *rest = row
         cells = "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(rest, kinds[1:]))
-        lines.append(f'<tr><th scope="row">{escaped(first)}</th>{cells}</tr>')
+        name = first if isinstance(first, Html) else escaped(first).replace("_", "_<wbr>")  # may break there
+        lines.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
     inside = (
         f"<caption>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     )
