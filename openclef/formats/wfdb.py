@@ -103,11 +103,14 @@ def read_wfdb(
     scale: float | None = None,
     fs: float | None = None,
     record_id: str | None = None,
+    start_s: float = 0.0,
+    seconds: float | None = None,
 ) -> Record:
-    """Read one WFDB record in millivolts by its own gain and baseline, and verify it.
+    """Read one WFDB record, or a stretch of it, in millivolts by its own gain and baseline, and verify it.
 
     The samples are checked against the header's length and checksum (a checksum of 0 counts as not stated:
-    much software writes 0), the unit must be one of voltage, and a gain must be stated.
+    much software writes 0), the unit must be one of voltage, and a gain must be stated. Of a stretch only its
+    own samples are read from the disk, and no checksum is compared.
 
     Args:
         path: the record, with or without suffix.
@@ -117,6 +120,8 @@ def read_wfdb(
             exactly; None checks nothing.
         fs: the rate in Hz that the record must have; None accepts any.
         record_id: the record's name; None takes the file's.
+        start_s: where the stretch begins, in seconds from the record's start.
+        seconds: how long it is; less is read where the record ends earlier. None reads to the end.
 
     Returns:
         The record in mV, float32, (lead, time); NaN where the file marks a sample as invalid.
@@ -142,7 +147,7 @@ def read_wfdb(
     stem = record_stem(path)
     name = record_id or stem.name
     try:
-        return _read(stem, name, leads, lead_names, scale, fs)
+        return _read(stem, name, leads, lead_names, scale, fs, start_s, seconds)
     except FileNotFoundError as error:
         missing = Path(str(error.filename or stem)).name
         raise FileNotFoundError(f"record {name!r}: file {missing} is missing; fetch it again") from None
@@ -158,13 +163,16 @@ def _read(
     lead_names: Mapping[str, str] | None,
     scale: float | None,
     fs: float | None,
+    start_s: float,
+    seconds: float | None,
 ) -> Record:
     first = read_header_line(stem)
     if first.segments:
         raise ValueError("is a header of several segments; accepted are single records: read its segments")
     if first.leads == 0:
         raise ValueError("the header names no lead; nothing to read")
-    source, physical = _read_samples(stem)
+    start, stop = _stretch(first, start_s, seconds)
+    source, physical = _read_samples(stem, start, stop)
     _check_gains(stem, source)
     frames = set(source.samps_per_frame)
     if len(frames) > 1:
@@ -174,7 +182,8 @@ def _read(
         raise ValueError(
             f"fs is {rate:g} Hz and {fs:g} Hz is wanted; convert each rate to a store of its own"
         )
-    _check_sums(source)
+    if (start, stop) == (0, None):
+        _check_sums(source)
     names = canonical_leads([(lead_names or {}).get(lead, lead) for lead in source.sig_name])
     wanted = names if leads is None else tuple(canonical_lead(lead) for lead in leads)
     missing = [lead for lead in wanted if lead not in names]
@@ -187,16 +196,38 @@ def _read(
         if scale is not None:
             _check_step(lead, factor / source.adc_gain[index], scale)
         rows.append(physical[index] * factor)
-    return Record(signal=np.stack(rows), fs=rate, leads=wanted, record_id=name)
+    start_s = start / float(source.fs) if start else 0.0
+    return Record(signal=np.stack(rows), fs=rate, leads=wanted, record_id=name, start_s=start_s)
 
 
-def _read_samples(stem: Path) -> tuple[wfdb_package.Record, list[np.ndarray]]:
+def _stretch(first: HeaderLine, start_s: float, seconds: float | None) -> tuple[int, int | None]:
+    """First frame, and the one after the last; None for the record's end."""
+    if start_s < 0 or (seconds is not None and seconds <= 0):
+        raise ValueError(
+            f"start_s={start_s:g}, seconds={seconds!r}; accepted are a start from 0 and a length above 0"
+        )
+    if start_s == 0 and seconds is None:
+        return 0, None
+    start = round(start_s * first.fs)
+    if first.samples and start >= first.samples:
+        raise ValueError(
+            f"it lasts {first.samples / first.fs:g} s, and {start_s:g} s is beyond its end; begin earlier"
+        )
+    if seconds is None:
+        return start, None
+    stop = start + max(1, round(seconds * first.fs))
+    return start, min(stop, first.samples) if first.samples else stop
+
+
+def _read_samples(
+    stem: Path, start: int = 0, stop: int | None = None
+) -> tuple[wfdb_package.Record, list[np.ndarray]]:
     """The record with its digital samples, and the physical ones of each lead."""
     # Imported here because wfdb takes 0.4 s to import.
     import wfdb
 
     try:
-        source = wfdb.rdrecord(str(stem), physical=False, smooth_frames=False)
+        source = wfdb.rdrecord(str(stem), sampfrom=start, sampto=stop, physical=False, smooth_frames=False)
         return source, source.dac(expanded=True, return_res=64)
     except (
         IndexError,
