@@ -9,7 +9,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -134,6 +134,9 @@ def fit(
     summarise: Callable[[list[Any]], dict[str, float]],
     validate: Callable[[nn.Module], dict[str, float]] | None = None,
     after_epoch: Callable[[dict[str, float]], None] | None = None,
+    groups: Sequence[dict[str, Any]] | None = None,
+    stop: Callable[[list[dict[str, float]]], bool] | None = None,
+    best: str | None = None,
     save_seconds: float = 300.0,
     console: Console | None = None,
     tensorboard: bool = False,
@@ -153,6 +156,11 @@ def fit(
         summarise: from the detached scalars of each step of an epoch (loss, terms, weights) to named numbers.
         validate: called after each epoch with the module; returns named numbers.
         after_epoch: called with the epoch's row, on rank 0.
+        groups: parameters by group, each a dict with "params" and "rate_factor", by which the group's learning rate
+            differs from the schedule's; None = all parameters at the schedule's rate.
+        stop: from the history to whether training ends there (early stopping); asked before each epoch but the first.
+        best: a column of the history: the weights of the epoch where it was lowest are kept and, at the end, put
+            back into `module`; None = those of the last epoch.
         save_seconds: a checkpoint is also left within an epoch after so many seconds.
         console: where progress goes; None is silent.
         tensorboard: write TensorBoard events too (needs the extra "tensorboard").
@@ -187,7 +195,7 @@ def fit(
     """
     state = read_checkpoint(folder)
     optimizer = torch.optim.AdamW(
-        module.parameters(),
+        module.parameters() if groups is None else groups,
         lr=optimisation.learning_rate,
         betas=optimisation.betas,
         weight_decay=optimisation.weight_decay,
@@ -195,6 +203,7 @@ def fit(
     history: list[dict[str, float]] = []
     first_epoch = first_step = 0
     seen: list[Any] = []
+    kept: dict[str, torch.Tensor] = {}  # weights of the best epoch, on the CPU
     if state is not None:
         absent = {"module", "optimizer", "history", "epoch", "step", "seen"} - state.keys()
         if absent:
@@ -204,6 +213,7 @@ def fit(
         module.load_state_dict(state["module"])
         history, first_epoch, first_step = state["history"], state["epoch"], state["step"]
         seen = [{name: value.to(fabric.device) for name, value in each.items()} for each in state["seen"]]
+        kept = state.get("kept", {})
     wrapped, optimizer = fabric.setup(module, optimizer)
     if state is not None:
         optimizer.load_state_dict(state["optimizer"])
@@ -211,17 +221,15 @@ def fit(
     def save(epoch: int, step: int) -> None:
         if not fabric.is_global_zero:
             return
-        write_checkpoint(
-            folder,
-            {
-                "epoch": epoch,
-                "step": step,
-                "module": module.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "history": history,
-                "seen": seen,
-            },
-        )
+        written = {
+            "epoch": epoch,
+            "step": step,
+            "module": module.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "history": history,
+            "seen": seen,
+        }
+        write_checkpoint(folder, written if best is None else written | {"kept": kept})
         if history:
             table = pd.DataFrame(history)
             write_atomically(folder / "metrics.csv", lambda path: table.to_csv(path, index=False))
@@ -229,9 +237,14 @@ def fit(
     writer = _event_writer(folder, first_epoch) if tensorboard and fabric.is_global_zero else None
     steps = len(batches)
     shown = console if fabric.is_global_zero else None
-    with _Stop() as stop, _progress(shown, epochs * steps, first_epoch * steps + first_step) as advance:
+    with (
+        _Stop() as interruption,
+        _progress(shown, epochs * steps, first_epoch * steps + first_step) as advance,
+    ):
         saved_at = time.monotonic()
         for epoch in range(first_epoch, epochs):
+            if stop is not None and history and _any_rank(fabric, stop(history)):
+                break
             started = time.monotonic()
             begin = first_step if epoch == first_epoch else 0
             module.train()
@@ -239,7 +252,7 @@ def fit(
             for step, batch in enumerate(batches.epoch(epoch, begin), start=begin):
                 rate = learning_rate_at(optimisation, epoch, step, steps, epochs)
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group.get("rate_factor", 1.0)
                 outcome = wrapped(batch)
                 fabric.backward(outcome.loss)
                 if optimisation.clip_norm is not None:
@@ -249,7 +262,7 @@ def fit(
                 seen.append(_kept(outcome))
                 advance(1, batches.batch_size, history[-1] if history else {})
                 late = time.monotonic() - saved_at > save_seconds
-                asked = _any_rank(fabric, stop.asked)
+                asked = _any_rank(fabric, interruption.asked)
                 if (late or asked) and step + 1 < steps:
                     _check_finite(seen, epoch, step)
                     save(epoch, step + 1)
@@ -264,6 +277,8 @@ def fit(
                 module.eval()
                 row.update(validate(wrapped))
             history.append(row)
+            if best is not None and _is_lowest(history, best):
+                kept = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
             seen = []
             save(epoch + 1, 0)
             saved_at = time.monotonic()
@@ -273,16 +288,24 @@ def fit(
                         writer.add_scalar(name, value, epoch + 1)
                 if after_epoch is not None:
                     after_epoch(row)
-            if _any_rank(fabric, stop.asked) and epoch + 1 < epochs:
+            if _any_rank(fabric, interruption.asked) and epoch + 1 < epochs:
                 _leave(shown, folder, epoch + 1, 0)
     if writer is not None:
         writer.close()
+    if kept:
+        module.load_state_dict(kept)
     module.eval()
     return history
 
 
 def _kept(outcome: Any) -> dict[str, torch.Tensor]:
     return {"loss": outcome.loss.detach(), **outcome.terms, **outcome.weights}
+
+
+def _is_lowest(history: list[dict[str, float]], column: str) -> bool:
+    """Whether the newest epoch is the first one, or lower than every one before it; NaN counts as the highest."""
+    before = [row[column] for row in history[:-1] if not math.isnan(row[column])]
+    return len(history) == 1 or history[-1][column] < min(before, default=math.inf)
 
 
 def _check_finite(seen: list[dict[str, torch.Tensor]], epoch: int, step: int) -> None:
