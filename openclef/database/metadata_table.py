@@ -17,6 +17,7 @@ from openclef.store import Task
 
 PLAUSIBLE = {
     **{name: (each.low, each.high) for name, each in QUANTITIES.items() if each.kind == "number"},
+    "dbp_mmhg": (10.0, 250.0),
     "height_cm": (30.0, 250.0),
     "weight_kg": (1.0, 450.0),
 }

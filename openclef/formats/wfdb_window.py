@@ -15,7 +15,7 @@ from openclef.signal import quality_flags
 MISSING_SHARE = 0.1
 """A window with more missing samples than this, in a lead, holds no signal."""
 
-_WINDOWS_READ = 6  # at a time
+_WINDOWS_READ = 6  # at a time, where the first holds no signal
 
 
 def read_wfdb_window(
@@ -65,7 +65,7 @@ def read_wfdb_window(
     name = record_id or Path(path).name
     place, end = start_s, start_s + search_s
     while place < end:
-        length = min(_WINDOWS_READ * seconds, max(seconds, end - place))
+        length = seconds if place == start_s else min(_WINDOWS_READ * seconds, max(seconds, end - place))
         try:
             part = read_wfdb(
                 path,

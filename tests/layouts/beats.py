@@ -1,0 +1,24 @@
+"""A plain beating signal for the small layouts: nothing of it is a real recording."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_WAVES = (
+    (-0.16, 0.025, 0.12),
+    (-0.03, 0.010, -0.1),
+    (0.0, 0.012, 1.0),
+    (0.03, 0.010, -0.2),
+    (0.28, 0.05, 0.3),
+)
+
+
+def beats(generator: np.random.Generator, seconds: float, fs: float, *, rate: float = 70.0) -> np.ndarray:
+    """P, QRS and T as bumps in mV, (time,), with a little noise; `rate` is in beats a minute."""
+    time = np.arange(round(seconds * fs)) / fs
+    signal = generator.normal(0, 0.01, len(time))
+    for onset in np.arange(generator.uniform(0.2, 0.8), seconds, 60 / rate):
+        near = slice(max(0, int((onset - 0.4) * fs)), int((onset + 0.6) * fs))
+        for delay, width, height in _WAVES:
+            signal[near] += height * np.exp(-(((time[near] - onset - delay) / width) ** 2) / 2)
+    return signal
