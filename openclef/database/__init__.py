@@ -5,7 +5,7 @@ A new database is one file here and one line in ``DATABASES``.
 
 from __future__ import annotations
 
-from openclef.database import cinc2017, music, ptb_xl, table, wfdb_folder
+from openclef.database import cinc2017, mc_med, music, ptb_xl, table, wfdb_folder
 from openclef.database.plan import Database
 
 __all__ = ["DATABASES", "Database"]
@@ -14,6 +14,7 @@ DATABASES: dict[str, Database] = {
     "ptb_xl": ptb_xl.DATABASE,
     "cinc2017": cinc2017.DATABASE,
     "music": music.DATABASE,
+    "mc_med": mc_med.DATABASE,
     "wfdb_folder": wfdb_folder.DATABASE,
     "table": table.DATABASE,
 }
