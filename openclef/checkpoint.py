@@ -5,7 +5,8 @@ A run folder holds
     config.json                  what was run, on which stores, with which version of openclef
     checkpoint.pt                the newest training state, replaced atomically
     metrics.csv                  one row an epoch
-    pretraining_subjects.json    hashes of the subjects that the encoder was trained on
+    pretraining_subjects.json    hashes of the subjects that the encoder was trained on; {"known": [...]} where
+                                 there may be others, because it began at weights of unknown subjects
     model/                       config.json and model.safetensors of the encoder
     run.json                     written last: hashes of what `load` reads; a run without it is unfinished
 """
@@ -18,19 +19,55 @@ import json
 import pickle
 import shutil
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import openclef
 from openclef.model import Encoder, load_encoder, save_encoder
 from openclef.shipped import SHIPPED, shipped_folder
-from openclef.store import write_atomically
+from openclef.store import Store, write_atomically
 
-__all__ = ["finish_run", "is_finished", "load", "read_checkpoint", "start_run", "write_checkpoint"]
+__all__ = [
+    "finish_run",
+    "is_finished",
+    "load",
+    "read_checkpoint",
+    "run_config",
+    "start_run",
+    "write_checkpoint",
+]
 
 FORMAT_VERSION = 1
+
+
+def run_config(settings: Mapping[str, Any], stores: Sequence[Store]) -> dict[str, Any]:
+    """Return settings, stores and the version of openclef as plain JSON types, for a run's config.json.
+
+    Args:
+        settings: everything else that decides the result; dataclasses become dicts.
+        stores: what the run is trained on.
+
+    Example:
+        >>> config = run_config({"epochs": 2, "out": Path("runs/x")}, [])
+        >>> config["epochs"], config["out"], config["stores"]
+        (2, 'runs/x', [])
+    """
+    values = {name: asdict(each) if is_dataclass(each) else each for name, each in settings.items()}  # type: ignore[arg-type]
+    values["stores"] = [
+        {
+            "name": store.name,
+            "path": str(store.path),
+            "records_sha256": store.info["records_sha256"],
+            "windows": len(store),
+        }
+        for store in stores
+    ]
+    values["openclef_version"] = openclef.__version__
+    return json.loads(json.dumps(values, default=str))
 
 
 def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -156,13 +193,14 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     return state
 
 
-def finish_run(folder: Path, encoder: Encoder, subjects: Iterable[str]) -> None:
+def finish_run(folder: Path, encoder: Encoder, subjects: Iterable[str], *, complete: bool = True) -> None:
     """Save the encoder and its pretraining subjects, then mark the run as finished.
 
     Args:
         folder: a run folder.
         encoder: what the run made.
         subjects: hashes of the subjects that it was trained on (`Store.subjects`).
+        complete: False where it may have been trained on others too.
 
     Example:
         >>> import tempfile
@@ -177,7 +215,8 @@ def finish_run(folder: Path, encoder: Encoder, subjects: Iterable[str]) -> None:
         frozenset({'00ff'})
     """
     save_encoder(encoder, folder / "model")
-    text = json.dumps(sorted(set(subjects)))
+    known = sorted(set(subjects))
+    text = json.dumps(known if complete else {"known": known})
     write_atomically(folder / "pretraining_subjects.json", lambda path: path.write_text(text))
     hashes = {name: _sha256(folder / name) for name in _HASHED}
     closing = json.dumps(
@@ -202,7 +241,8 @@ def load(path: str | Path) -> Encoder:
             encoder that comes with the package ("openclef-small-sim": trained on simulated ECGs).
 
     Returns:
-        Encoder in evaluation mode, with `.dim`, `.preprocessing`, and `.pretraining_subjects` (None where unknown).
+        Encoder in evaluation mode, with `.dim`, `.preprocessing`, `.head` (None where it was not fine-tuned),
+        `.pretraining_subjects` (None where unknown) and `.subjects_complete` (False where there may be others).
 
     Raises:
         FileNotFoundError: nothing there, or the run is unfinished.
@@ -248,5 +288,7 @@ def load(path: str | Path) -> Encoder:
         if _sha256(file) != expected:
             raise ValueError(f"{file} has changed since the run ended (its hash differs); restore it.")
     encoder = load_encoder(folder / "model")
-    encoder.pretraining_subjects = frozenset(json.loads((folder / "pretraining_subjects.json").read_text()))
+    subjects = json.loads((folder / "pretraining_subjects.json").read_text())
+    encoder.subjects_complete = isinstance(subjects, list)
+    encoder.pretraining_subjects = frozenset(subjects if isinstance(subjects, list) else subjects["known"])
     return encoder

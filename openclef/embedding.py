@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from openclef.preprocessing import Preprocessing
-from openclef.record import Record
+from openclef.record import Record, cut_windows
 from openclef.signal import canonical_lead, quality_flags
 from openclef.statistics import check_counts
 from openclef.store import Store, open_store
@@ -184,7 +184,7 @@ def embed_store(
     with _in_use(model, device) as where:
         for start in starts:
             signal = store.read(chosen[start : start + batch_size], leads=[lead])[:, 0]
-            windows = _cut(signal, store.fs, preprocessing.seconds)
+            windows = cut_windows(signal, store.fs, preprocessing.seconds)
             vectors = [
                 _forward(model, preprocessing, window, store.fs, where, precision) for window in windows
             ]
@@ -348,15 +348,6 @@ def _batches(pieces: Iterator[_Piece], batch_size: int) -> Iterator[list[_Piece]
         batch.append(piece)
     if batch:
         yield batch
-
-
-def _cut(signal: NDArray[np.float32], fs: float, seconds: float) -> list[NDArray[np.float32]]:
-    """Consecutive windows of (rows, time), as `Record.windows` cuts them."""
-    samples = round(seconds * fs)
-    if signal.shape[1] <= samples:
-        return [signal]
-    record = Record(signal, fs, tuple(str(row) for row in range(len(signal))), "rows", unit="zscore")
-    return [window.signal for window in record.windows(seconds)]
 
 
 @contextmanager

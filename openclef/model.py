@@ -1,6 +1,6 @@
 """Encoder: a backbone with the preprocessing that it was trained behind, saved to and loaded from a folder.
 
-A model folder holds `config.json` (architecture, preprocessing, name, labels, hash of the weights) and
+A model folder holds `config.json` (architecture, preprocessing, name, labels, head, hash of the weights) and
 `model.safetensors`.
 """
 
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from openclef.backbone import BACKBONES
+from openclef.head import Head
 from openclef.preprocessing import Preprocessing
 from openclef.store import write_atomically
 
@@ -45,10 +46,11 @@ class Encoder(nn.Module):
         name: What the model is called in results.
         backbone_name: Its name in `BACKBONES`; needed to save the encoder.
         backbone_settings: The keyword settings that it was built with; needed to save the encoder.
-        labels: What each output stands for, where the outputs are predictions; None for features.
+        labels: What each output stands for, where the backbone's own outputs are predictions; None for features.
+        head: What makes predictions of the features; its labels are then the encoder's.
 
     Raises:
-        ValueError: The backbone does not say its `.dim`, or labels are not as many as its outputs.
+        ValueError: The backbone does not say its `.dim`, or labels or head do not fit its outputs.
 
     Example:
         >>> backbone = BACKBONES["resnext1d_small"]()
@@ -67,6 +69,7 @@ class Encoder(nn.Module):
         backbone_name: str = "",
         backbone_settings: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
+        head: Head | None = None,
     ) -> None:
         super().__init__()
         dim = getattr(backbone, "dim", None)
@@ -76,6 +79,11 @@ class Encoder(nn.Module):
             )
         if labels is not None and len(labels) != dim:
             raise ValueError(f"{len(labels)} labels were given for {dim} outputs; pass one label an output.")
+        if head is not None and (labels is not None or head.linear.in_features != dim):
+            raise ValueError(
+                f"a head of {head.linear.in_features} features was given for {dim} outputs with labels {labels}; "
+                "pass a head of as many features, and no labels beside it."
+            )
         self.backbone = backbone
         self.dim: int = dim
         self.leads: int = getattr(backbone, "leads", 1)
@@ -83,8 +91,10 @@ class Encoder(nn.Module):
         self.name = name
         self.backbone_name = backbone_name
         self.backbone_settings = dict(backbone_settings or {})
-        self.labels = None if labels is None else tuple(labels)
+        self.head = head
+        self.labels = head.labels if head is not None else None if labels is None else tuple(labels)
         self.pretraining_subjects: frozenset[str] | None = None
+        self.subjects_complete = True
         self.ignored: tuple[str, ...] = ()
 
     def forward(self, signal: Tensor) -> Tensor:
@@ -94,7 +104,7 @@ class Encoder(nn.Module):
             signal: (batch, leads, time), as `preprocessing` returns it.
 
         Returns:
-            (batch, dim).
+            (batch, dim): features, whether there is a head or not.
 
         Example:
             >>> Encoder(BACKBONES["resnext1d_small"]())(torch.zeros(2, 1, 5000)).shape
@@ -122,6 +132,43 @@ class Encoder(nn.Module):
             >>> encoder.embed(np.random.default_rng(0).normal(size=(3, 1, 2500)), fs=250).shape
             torch.Size([3, 256])
         """
+        return self._in_use(signal, fs, unit)
+
+    @torch.no_grad()
+    def predict(self, signal: Tensor | np.ndarray, fs: float, unit: str = "mV") -> Tensor:
+        """Preprocess recorded signals and predict with the head, in evaluation mode and without gradient.
+
+        Args:
+            signal: (batch, leads, time), NaN where missing, at most the preprocessing's window long.
+            fs: Its sampling rate in Hz.
+            unit: "mV", "uV" or "zscore".
+
+        Returns:
+            (batch, labels): calibrated probabilities, or values in the target's unit, on the encoder's device.
+
+        Raises:
+            ValueError: There is no head, or a shape, rate, length or unit that this encoder does not take.
+
+        Example:
+            >>> encoder = Encoder(BACKBONES["resnext1d_small"](), head=Head(256, ["af"], "binary"))
+            >>> encoder.labels, encoder.predict(np.zeros((3, 1, 2500)), fs=250).shape
+            (('af',), torch.Size([3, 1]))
+        """
+        return self.required_head().predict(self._in_use(signal, fs, unit))
+
+    def required_head(self) -> Head:
+        """Return the head.
+
+        Raises: ValueError: There is none.
+        """
+        if self.head is None:
+            raise ValueError(
+                f"{self.name or 'this encoder'} has no head, so it predicts nothing; fine-tune it with "
+                "openclef.finetune, or use openclef.embed for its features."
+            )
+        return self.head
+
+    def _in_use(self, signal: Tensor | np.ndarray, fs: float, unit: str) -> Tensor:
         signal = torch.as_tensor(signal)
         if signal.ndim != 3 or signal.shape[1] != self.leads:
             raise ValueError(
@@ -159,6 +206,7 @@ class Encoder(nn.Module):
             "preprocessing": self.preprocessing.to_dict(),
             "name": self.name,
             "labels": None if self.labels is None else list(self.labels),
+            "head": None if self.head is None else self.head.to_config(),
         }
 
 
@@ -313,14 +361,25 @@ def _build(config: Mapping[str, Any], source: str) -> Encoder:
             f"{source} has settings that {config['backbone']} does not take ({error}); "
             "correct backbone_settings."
         ) from error
+    head = _build_head(config.get("head"), source)  # models of before heads have no such key
     return Encoder(
         backbone,
         Preprocessing.from_dict(config["preprocessing"]),
         name=config["name"],
         backbone_name=config["backbone"],
         backbone_settings=config["backbone_settings"],
-        labels=config["labels"],
+        labels=None if head is not None else config["labels"],
+        head=head,
     )
+
+
+def _build_head(settings: Mapping[str, Any] | None, source: str) -> Head | None:
+    if settings is None:
+        return None
+    try:
+        return Head(**settings)
+    except TypeError as error:
+        raise ValueError(f"{source} has a damaged head ({error}); copy the model folder again.") from error
 
 
 def _check_backbone_name(name: str, source: str) -> None:

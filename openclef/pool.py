@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,19 @@ __all__ = ["NoWindows", "Pool", "fits", "training_pool", "validation_pool", "wit
 
 # Without a GPU, signals up to this size are held in memory; more is read from the shards.
 RESIDENT_BYTES = 4 * 2**30
+
+
+class Holdable(Protocol):
+    """What knows how many bytes it would take on a device.
+
+    Example:
+        >>> held: Holdable = np.zeros(4)
+        >>> held.nbytes
+        32
+    """
+
+    @property
+    def nbytes(self) -> int: ...
 
 
 class NoWindows(ValueError):
@@ -187,11 +201,11 @@ class Pool:
         return torch.where(raw == MISSING, torch.nan, signal)[:, None, :]
 
 
-def fits(pools: Sequence[Pool], device: torch.device | str) -> bool:
+def fits(pools: Sequence[Holdable], device: torch.device | str) -> bool:
     """Tell whether pools may be held on a device: in half of what is free on a GPU, else in `RESIDENT_BYTES`.
 
     Args:
-        pools: what would be held.
+        pools: what would be held, each with its `nbytes`.
         device: where.
 
     Example:

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -286,19 +285,10 @@ _NOT_IN_CONFIG = (
 
 def _configuration(given: dict[str, Any], stores: list[Store]) -> dict[str, Any]:
     """Return everything that decides the result, as plain JSON types."""
+    from openclef.checkpoint import run_config
+
     names = [n for n in inspect.signature(pretrain).parameters if n not in _NOT_IN_CONFIG]
-    values = {n: asdict(given[n]) if hasattr(given[n], "__dataclass_fields__") else given[n] for n in names}
-    values["stores"] = [
-        {
-            "name": store.name,
-            "path": str(store.path),
-            "records_sha256": store.info["records_sha256"],
-            "windows": len(store),
-        }
-        for store in stores
-    ]
-    values["openclef_version"] = openclef.__version__
-    return json.loads(json.dumps(values, default=str))
+    return run_config({name: given[name] for name in names}, stores)
 
 
 class _Watch:

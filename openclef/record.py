@@ -168,3 +168,25 @@ class Record:
         return replace(
             self, signal=self.signal[positions], leads=tuple(self.leads[position] for position in positions)
         )
+
+
+def cut_windows(signal: np.ndarray, fs: float, seconds: float) -> list[np.ndarray]:
+    """Cut recordings of one length into consecutive windows, as `Record.windows` cuts one of them.
+
+    Args:
+        signal: (rows, time).
+        fs: Sampling rate in Hz.
+        seconds: Length of a window.
+
+    Returns:
+        The windows in order, each (rows, time), padded with NaN where one is shorter than the others; recordings that
+        are shorter than one window are returned as they are.
+
+    Example:
+        >>> [window.shape for window in cut_windows(np.zeros((4, 26)), fs=1.0, seconds=10)]
+        [(4, 10), (4, 10), (4, 10)]
+    """
+    if signal.shape[1] <= round(seconds * fs):
+        return [signal]
+    record = Record(signal, fs, tuple(str(row) for row in range(len(signal))), "rows", unit="zscore")
+    return [window.signal for window in record.windows(seconds)]

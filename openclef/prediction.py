@@ -1,0 +1,119 @@
+"""Predictions of recordings: stores, files and arrays in, one row a window and one column a label out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from openclef.embedding import embed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from openclef.model import Encoder
+
+__all__ = ["Predictor", "predict"]
+
+
+class Predictor(nn.Module):
+    """An encoder with a head, seen as a module whose outputs are predictions instead of features.
+
+    Whatever embeds recordings with an encoder predicts with this.
+
+    Args:
+        encoder: Has a head.
+
+    Raises:
+        ValueError: It has none.
+
+    Example:
+        >>> from openclef.backbone import BACKBONES
+        >>> from openclef.head import Head
+        >>> from openclef.model import Encoder
+        >>> encoder = Encoder(BACKBONES["resnext1d_small"](), head=Head(256, ["af"], "binary"))
+        >>> predictor = Predictor(encoder)
+        >>> predictor.dim, predictor.eval()(torch.zeros(2, 1, 5000)).shape
+        (1, torch.Size([2, 1]))
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.dim = len(encoder.required_head().labels)
+        self.preprocessing = encoder.preprocessing
+        self.encoder = encoder
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Map (batch, leads, time) preprocessed signals to (batch, labels) predictions."""
+        return self.encoder.required_head().predict(self.encoder(signal))
+
+
+def predict(
+    model: Encoder,
+    sources: Any,
+    *,
+    fs: float | None = None,
+    lead: str = "I",
+    leads: str | Sequence[str] | None = None,
+    unit: str | None = None,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+    precision: str = "float32",
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Predict the labels of a fine-tuned encoder's task for recordings, one row a window of the model's length.
+
+    Args:
+        model: An `Encoder` with a head, from `openclef.finetune` and `openclef.load`.
+        sources: As `openclef.embed` takes them: a `Store`, a `Record`, a path, an array, or a list of these.
+        fs: Sampling rate in Hz of arrays, and of files that do not state it.
+        lead: Lead to predict from, by name.
+        leads: Lead names of arrays with several rows, and of files that do not state them.
+        unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
+        batch_size: Windows at a time.
+        device: Where to compute; None = where the model is.
+        precision: "float32", or "bf16" for bfloat16 autocast.
+        progress: Show a progress bar.
+
+    Returns:
+        A table with one row a window: source, lead, start_s, seconds, flags as `openclef.embed` gives them, then one
+        column a label with its calibrated probability, or the value in the task's unit; NaN where a window is
+        "too_short".
+
+    Raises:
+        ValueError: The model has no head, or what `openclef.embed` refuses.
+        FileNotFoundError: If a file is not there.
+
+    Example:
+        >>> from openclef.backbone import BACKBONES
+        >>> from openclef.head import Head
+        >>> from openclef.model import Encoder
+        >>> encoder = Encoder(BACKBONES["resnext1d_small"](), head=Head(256, ["N", "AF"], "multiclass"))
+        >>> table = predict(encoder, np.random.default_rng(0).normal(size=3000), fs=130)
+        >>> list(table), len(table), round(float(table[["N", "AF"]].iloc[0].sum()), 4)
+        (['source', 'lead', 'start_s', 'seconds', 'flags', 'N', 'AF'], 2, 1.0)
+    """
+    if not callable(getattr(model, "required_head", None)):
+        raise ValueError(
+            f"model is {type(model).__name__}; pass an Encoder with a head (openclef.load of a fine-tuned run)."
+        )
+    table = embed(
+        Predictor(model),
+        sources,
+        fs=fs,
+        lead=lead,
+        leads=leads,
+        unit=unit,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        progress=progress,
+    )
+    labels = model.required_head().labels
+    values = np.array(table.pop("embedding").tolist(), dtype=float).reshape(len(table), len(labels))
+    for position, label in enumerate(labels):
+        table[label] = values[:, position]
+    return table
