@@ -11,9 +11,10 @@ from __future__ import annotations
 from openclef.simulator.cohort import simulate
 from openclef.simulator.configuration import CONFIGURATIONS, Configuration, Disease, Hospital
 from openclef.simulator.disease import expected_auroc
-from openclef.simulator.heart import Condition, Heart, Physiology, draw_heart
+from openclef.simulator.heart import Heart, draw_heart
 from openclef.simulator.missingness import GROUPS
 from openclef.simulator.patients import draw_patients
+from openclef.simulator.physiology import Condition, Physiology
 from openclef.simulator.recording import Equipment, simulate_ecg
 from openclef.simulator.semi_synthetic import simulate_metadata
 

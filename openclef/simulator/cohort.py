@@ -15,9 +15,10 @@ from openclef.record import Record
 from openclef.signal import LEADS
 from openclef.simulator.configuration import MODEL_VERSION, Configuration, chosen_configuration
 from openclef.simulator.disease import MOST_RHO
-from openclef.simulator.heart import Condition, draw_heart
+from openclef.simulator.heart import draw_heart
 from openclef.simulator.missingness import KINDS, shares_of
 from openclef.simulator.patients import draw_patients
+from openclef.simulator.physiology import Condition
 from openclef.simulator.recording import simulate_ecg
 from openclef.store import Store, StoreWriter, Task
 

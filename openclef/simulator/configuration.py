@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from openclef.simulator.heart import Physiology
+from openclef.simulator.physiology import Physiology
 from openclef.simulator.recording import Equipment
 
 __all__ = ["CONFIGURATIONS", "MODEL_VERSION", "Configuration", "Disease", "Hospital", "chosen_configuration"]
@@ -139,7 +139,7 @@ CONFIGURATIONS = {
                 age_mean_years=56,
                 age_sd_years=17,
                 male_share=0.47,
-                equipment=Equipment(high_pass_hz=0.05, low_pass_hz=150, step_uv=1),
+                equipment=Equipment(high_pass_hz=0.05, low_pass_hz=150, step_uv=5),
             ),
             Hospital(
                 "heart_centre",
@@ -150,7 +150,7 @@ CONFIGURATIONS = {
                 diabetes_logit=0.5,
                 smoker_logit=0.2,
                 equipment=Equipment(
-                    high_pass_hz=0.15, low_pass_hz=100, step_uv=5, muscle_mv=0.004, mains_mv=0.004
+                    high_pass_hz=0.15, low_pass_hz=150, step_uv=1, muscle_mv=0.0025, mains_mv=0.002
                 ),
             ),
         ),
@@ -180,7 +180,7 @@ CONFIGURATIONS = {
                 age_sd_years=11,
                 male_share=0.55,
                 equipment=Equipment(
-                    high_pass_hz=0.05, low_pass_hz=150, step_uv=4, mains_hz=60, muscle_mv=0.007
+                    high_pass_hz=0.05, low_pass_hz=150, step_uv=4, mains_hz=60, muscle_mv=0.0045
                 ),
             ),
         ),
@@ -195,11 +195,11 @@ CONFIGURATIONS = {
             wave_log_sd=0.22,
             axis_sd_deg=26.0,
             rate_bpm=70.0,
-            hypertrophy_voltage=0.55,
+            hypertrophy_voltage=0.4,
             hypertrophy_qrs_s=0.015,
-            strain=0.7,
+            strain=0.45,
             dysfunction_qrs_s=0.022,
-            dysfunction_t=-0.7,
+            dysfunction_t=-0.6,
             dysfunction_t_turn_deg=45.0,
             dysfunction_rate_bpm=10.0,
             atrial_p_s=0.025,

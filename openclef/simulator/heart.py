@@ -6,25 +6,25 @@ sum on the leads. Anatomy (size, axis, rotation, conduction, thorax ...) is draw
 pressure and disease then change it by degrees, so that grades overlap between people.
 
 Sources: a moving dipole after Sameni et al. 2007 (EURASIP J Adv Signal Process) with Gaussian waves after McSharry
-et al. 2003 (IEEE Trans Biomed Eng); lead vectors after Dower. Normal intervals, their spread and their changes
-with age and sex follow what Mason et al. 2007 and Rijnbeek et al. 2014 tabulate, heart-rate variability and its
-loss with age the Task Force 1996 and Umetani et al. 1998. These guided the defaults; none of the numbers is a fit.
-Effects of disease (voltage, strain, conduction delay, delta wave ...) have the direction that textbooks describe and
-sizes set by eye to ordinary ECGs: they make a test bed, not a measurement.
+et al. 2003 (IEEE Trans Biomed Eng); lead vectors after Dower. `physiology` has the sizes.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from openclef.simulator.physiology import Condition, Physiology
 from openclef.simulator.waves import (
     ATRIAL_ECTOPIC,
+    INDEX,
     LEAD_VECTORS,
+    NAMES,
     NORMAL,
     VENTRICULAR_ECTOPIC,
     Shape,
@@ -38,168 +38,6 @@ from openclef.simulator.waves import (
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A patient's state at the time of one record.
-
-    Grades run from 0 (none) over about 0.05 (the healthy) and 0.5 (where the diagnosis begins) to 1 (marked).
-
-    Args:
-        age_years: Age in years, 16 to 110.
-        female: Whether a woman.
-        sbp_mmhg: Systolic blood pressure in mmHg, 60 to 260.
-        hypertrophy: Grade of left ventricular hypertrophy.
-        dysfunction: Grade of left ventricular systolic dysfunction; 0.5 is an ejection fraction of 40 %.
-        atrial: Grade of atrial remodelling; 0.5 is where atrial fibrillation begins.
-        af: In atrial fibrillation in this record.
-        preexcitation: An accessory pathway conducts.
-
-    Raises:
-        ValueError: A value out of its range.
-
-    Example:
-        >>> Condition(age_years=60, female=True, sbp_mmhg=140, hypertrophy=0.6).af
-        False
-    """
-
-    age_years: float
-    female: bool
-    sbp_mmhg: float
-    hypertrophy: float = 0.0
-    dysfunction: float = 0.0
-    atrial: float = 0.0
-    af: bool = False
-    preexcitation: bool = False
-
-    def __post_init__(self) -> None:
-        ranges = {
-            "age_years": (16, 110),
-            "sbp_mmhg": (60, 260),
-            "hypertrophy": (0, 1),
-            "dysfunction": (0, 1),
-            "atrial": (0, 1),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}; accepted are {low} to {high}; pass another {name}.")
-
-
-@dataclass(frozen=True)
-class Physiology:
-    """Effect sizes and the spread between people: every number that shapes an ECG beside `waves.WAVES`.
-
-    Spreads are standard deviations (`_sd`); a name that ends in `_log_sd` is the spread of a logarithm. Effects of
-    a grade are those of grade 1; effects of age are those of ten years, about an age of 50; effects of SBP are those
-    of 20 mmHg, about 125 mmHg.
-
-    Example:
-        >>> Physiology(strain=0.0).qt_s
-        0.4
-    """
-
-    # size and direction
-    size_log_sd: float = 0.20
-    size_female: float = -0.12
-    size_per_decade: float = -0.03
-    wave_log_sd: float = 0.20  # of each wave apart
-    wave_direction_sd_deg: float = 9.0
-    axis_sd_deg: float = 22.0
-    axis_per_decade_deg: float = -7.0  # negative: to the left
-    transition_sd_deg: float = 15.0  # rotation in the horizontal plane
-    t_axis_sd_deg: float = 14.0
-    t_follows_qrs: float = 0.35
-    thorax_sd: float = 0.06  # of the lead vectors between people
-    # intervals
-    p_s: float = 0.104
-    p_sd_s: float = 0.009
-    p_per_decade_s: float = 0.0012
-    pr_s: float = 0.156
-    pr_sd_s: float = 0.019
-    pr_per_decade_s: float = 0.0035
-    qrs_s: float = 0.094
-    qrs_sd_s: float = 0.008
-    qrs_female_s: float = -0.007
-    qt_s: float = 0.400  # at 60 beats a minute
-    qt_sd_s: float = 0.016
-    qt_female_s: float = 0.012
-    qt_per_decade_s: float = 0.0025
-    qt_rate_exponent: float = 0.42
-    # repolarisation
-    t_log_sd: float = 0.26
-    t_female: float = -0.25
-    t_per_decade: float = -0.075
-    t_width_log_sd: float = 0.10
-    early_repolarisation_mv: float = 0.10
-    # conduction variants
-    rbbb_threshold_sd: float = 2.05  # in standard deviations at the age of 50
-    rbbb_per_decade_sd: float = -0.15
-    lbbb_threshold_sd: float = 2.6
-    # rate and its variability
-    rate_bpm: float = 67.0
-    rate_sd_bpm: float = 9.0
-    rate_visit_sd_bpm: float = 4.0
-    rate_female_bpm: float = 3.0
-    rate_af_bpm: float = 19.0
-    respiratory_hrv: float = 0.026  # standard deviations relative to the mean RR, at the age of 50
-    pressure_hrv: float = 0.022
-    slow_hrv: float = 0.022
-    hrv_log_sd: float = 0.40
-    hrv_per_decade: float = -0.24
-    slow_hrv_per_decade: float = -0.12
-    ectopic_share: float = 0.0012  # of beats, median, at the age of 50, atrial and ventricular each
-    ectopic_log_sd: float = 1.7
-    ectopic_per_decade: float = 0.35
-    # pressure load, per 20 mmHg
-    load_voltage: float = 0.05
-    load_t: float = -0.07
-    load_t_turn_deg: float = -4.0
-    load_left_atrium: float = 0.06
-    # hypertrophy
-    hypertrophy_log_sd: float = 0.45  # how much of it a person's ECG shows
-    hypertrophy_voltage: float = 0.70
-    hypertrophy_qrs_s: float = 0.012
-    hypertrophy_axis_deg: float = -14.0
-    hypertrophy_left_atrium: float = 0.6
-    hypertrophy_qt_s: float = 0.012
-    strain: float = 0.85
-    strain_st_mv: float = 0.12
-    # systolic dysfunction
-    dysfunction_log_sd: float = 0.45
-    dysfunction_qrs_s: float = 0.018
-    dysfunction_t: float = -0.85
-    dysfunction_t_turn_deg: float = 55.0
-    dysfunction_st_mv: float = 0.05
-    dysfunction_lbbb_sd: float = 2.1
-    dysfunction_progression: float = 0.6  # loss of the forces to the front
-    dysfunction_infarct_sd: float = 1.9
-    infarct_threshold_sd: float = 2.5
-    dysfunction_rate_bpm: float = 13.0
-    dysfunction_hrv: float = -1.1
-    dysfunction_qt_s: float = 0.028
-    dysfunction_ectopics: float = 2.6
-    # atrial remodelling
-    atrial_log_sd: float = 0.35
-    atrial_p_s: float = 0.030
-    atrial_p_size: float = -0.45
-    atrial_pr_s: float = 0.022
-    atrial_ectopics: float = 2.8
-    fibrillation_mv: float = 0.075
-    fibrillation_log_sd: float = 0.40
-    fibrillation_per_decade: float = -0.10
-    # pre-excitation
-    delta_mv: float = 0.42
-    delta_log_sd: float = 0.30
-    delta_s: float = 0.042  # how long before the ordinary QRS
-    preexcited_pr_s: float = 0.098
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value):
-                raise ValueError(f"{field.name} is {value}; accepted are finite numbers; pass one.")
-
-
 @dataclass(frozen=True, eq=False)
 class Heart:
     """One person's heart in one state: the shape of each kind of beat, the rhythm, and the thorax.
@@ -210,6 +48,8 @@ class Heart:
         width_s: Standard deviation of each wave to its left and right, (kind, 2, wave) in s.
         vector_mv: Vector of each wave, (kind, wave, 3) in mV.
         lead_vectors: How the leads I, II, V1 to V6 see the dipole in this thorax, (8, 3).
+        local_mv: Their own part of each wave, which no dipole explains, (kind, 8, wave) in mV.
+        breath_turn_deg: How far breathing turns the heart.
         qrs_s: Length of the QRS of a normal beat in s.
         qt_rate_exponent: Repolarisation takes RR to this power.
         rate_bpm: Mean heart rate at rest, beats a minute.
@@ -234,6 +74,8 @@ class Heart:
     width_s: Array
     vector_mv: Array
     lead_vectors: Array
+    local_mv: Array
+    breath_turn_deg: float
     qrs_s: float
     qt_rate_exponent: float
     rate_bpm: float
@@ -265,7 +107,9 @@ _CHANCE = (
     *("atrial_ectopics", "ventricular_ectopics", "voltage", "strain", "dysfunction", "progression"),
     *("infarct", "infarct_site", "t_direction", "atrial", "fibrillation_mv", "fibrillation_hz"),
     *("pathway", "delta", "focus_x", "focus_y", "focus_z", "p_focus", "left_atrium", "st"),
+    *("j_left", "j_down"),
 )
+_LOCAL_WAVES = 24  # room for the leads' own chance
 _WAVES = 16  # room for the waves' own chance, so that a wave more changes nobody's anatomy
 
 
@@ -295,10 +139,13 @@ def draw_heart(
     z = dict(zip(_CHANCE, generator.standard_normal(len(_CHANCE)).clip(-3, 3).tolist()))
     waves = generator.standard_normal((_WAVES, 4)).clip(-3, 3)
     thorax = generator.standard_normal((len(LEAD_VECTORS), 3)).clip(-3, 3)
-    return _heart(condition, p, z, waves, thorax)
+    local = generator.standard_normal((len(LEAD_VECTORS), _LOCAL_WAVES)).clip(-3, 3)
+    return _heart(condition, p, z, waves, thorax, local[:, : len(NAMES)])
 
 
-def _heart(condition: Condition, p: Physiology, z: dict[str, float], waves: Array, thorax: Array) -> Heart:
+def _heart(
+    condition: Condition, p: Physiology, z: dict[str, float], waves: Array, thorax: Array, local: Array
+) -> Heart:
     """The heart of one anatomy in one condition."""
     decades = (condition.age_years - 50) / 10
     voltage = condition.hypertrophy * math.exp(p.hypertrophy_log_sd * z["voltage"])
@@ -336,7 +183,8 @@ def _heart(condition: Condition, p: Physiology, z: dict[str, float], waves: Arra
     _repolarise(shape, p, z, condition, strain, weak, load)
     _depolarise(shape, p, z, condition, voltage, weak, load)
     turn = rotation(
-        p.axis_sd_deg * z["axis"]
+        p.axis_deg
+        + p.axis_sd_deg * z["axis"]
         + p.axis_per_decade_deg * decades
         + p.hypertrophy_axis_deg * min(voltage, 2.0),
         p.transition_sd_deg * z["transition"],
@@ -382,6 +230,8 @@ def _heart(condition: Condition, p: Physiology, z: dict[str, float], waves: Arra
         width_s=np.stack([beat.width_s for beat in kinds.values()]),
         vector_mv=np.stack([beat.vector_mv for beat in kinds.values()]),
         lead_vectors=lead_vectors,
+        local_mv=_local_parts(kinds.values(), lead_vectors, p, local),
+        breath_turn_deg=p.breath_turn_deg,
         qrs_s=float(shape.qrs_s),
         qt_rate_exponent=p.qt_rate_exponent,
         rate_bpm=float(np.clip(rate_bpm, 42, 140)),
@@ -407,6 +257,17 @@ def _heart(condition: Condition, p: Physiology, z: dict[str, float], waves: Arra
         * math.exp(p.fibrillation_log_sd * z["fibrillation_mv"] + p.fibrillation_per_decade * decades),
         fibrillation_hz=float(np.clip(6.2 + 0.7 * z["fibrillation_hz"], 4.5, 8.5)),
     )
+
+
+def _local_parts(beats: Iterable[Shape], lead_vectors: Array, p: Physiology, local: Array) -> Array:
+    """Each lead's own part of each wave, (kind, lead, wave) in mV: what lies near it and no dipole explains."""
+    near = np.linalg.norm(lead_vectors, axis=1)[:, None]
+    parts = []
+    for beat in beats:
+        size = p.local_sd * np.linalg.norm(beat.vector_mv, axis=1)
+        size[INDEX["notches"]] = p.local_notch_sd * np.linalg.norm(beat.vector_mv[INDEX["QRS"]], axis=1).max()
+        parts.append(local * near * size)
+    return np.stack(parts)
 
 
 def _degree(liability: float, threshold: float) -> float:
@@ -456,9 +317,11 @@ def _repolarise(
     )
     early = p.early_repolarisation_mv * max(0.0, variant)
     shape.add("ST", early * np.array([0.55, 0.40, -0.35]))
-    shape.add("J", early * np.array([0.80, 0.55, 0.0]))
+    shape.add(
+        "J", early * np.array([0.80, 0.55, 0.0]) + p.j_sd_mv * np.array([z["j_left"], z["j_down"], 0.0])
+    )
     turn = rotation(
-        p.t_axis_sd_deg * z["t_axis"] + p.load_t_turn_deg * load,
+        p.t_axis_deg + p.t_axis_sd_deg * z["t_axis"] + p.load_t_turn_deg * load,
         p.t_axis_sd_deg * z["t_turn"],
         0.0,
     )

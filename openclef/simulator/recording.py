@@ -26,6 +26,8 @@ _ELECTRODES[0, :2] = -1, 1
 _ELECTRODES[1, [0, 2]] = -1, 1
 _ELECTRODES[2:, :3] = -1 / 3
 _ELECTRODES[2:, 3:] = np.eye(6)
+# Muscle noise of each electrode, relative to the left arm's.
+_MUSCLE = np.array([0.33, 1.0, 0.33, 0.18, 0.18, 0.18, 0.18, 0.18, 0.18])[:, None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Equipment:
         low_pass_hz: Corner of its low-pass in Hz.
         mains_hz: Frequency of the mains, 50 or 60 Hz.
         mains_mv: Amplitude of mains hum in mV.
-        muscle_mv: Standard deviation of muscle noise in mV.
+        muscle_mv: Standard deviation of muscle noise at the left arm between 20 and 100 Hz in mV.
         wander_mv: Standard deviation of baseline wander in mV.
         amplifier_mv: Standard deviation of white noise in mV.
         motion_per_minute: Steps of an electrode's potential, how many a minute.
@@ -58,10 +60,10 @@ class Equipment:
     high_pass_hz: float = 0.05
     low_pass_hz: float = 150.0
     mains_hz: float = 50.0
-    mains_mv: float = 0.002
-    muscle_mv: float = 0.005
+    mains_mv: float = 0.001
+    muscle_mv: float = 0.0035
     wander_mv: float = 0.030
-    amplifier_mv: float = 0.0015
+    amplifier_mv: float = 0.0003
     motion_per_minute: float = 0.4
     noise_log_sd: float = 0.55
     placement_sd: float = 0.05
@@ -115,7 +117,7 @@ def simulate_ecg(
         ValueError: seconds or fs out of range.
 
     Example:
-        >>> from openclef.simulator.heart import Condition, draw_heart
+        >>> from openclef.simulator import Condition, draw_heart
         >>> heart = draw_heart(np.random.default_rng(0), Condition(60, female=False, sbp_mmhg=130))
         >>> ecg = simulate_ecg(heart, np.random.default_rng(1), seconds=10, fs=250)
         >>> ecg.shape, ecg.dtype
@@ -131,23 +133,26 @@ def simulate_ecg(
     pad = round(_PAD_S * fs)
     total = next_fast_len(samples + 2 * pad, real=True)
     time_s = (np.arange(total) - pad) / fs
-    rhythm = draw_rhythm(heart, generator, seconds=seconds + total / fs - seconds - _PAD_S)
-    dipole = _dipole(heart, rhythm, generator, total, fs)
-    if heart.af:
-        dipole += _fibrillation(heart, generator, time_s)
+    rhythm = draw_rhythm(heart, generator, seconds=total / fs - _PAD_S)
     vectors = heart.lead_vectors.copy()
     vectors[2:] += recorder.placement_sd * generator.standard_normal((6, 3))  # never placed twice the same
-    leads = vectors @ dipole
+    leads = _beats(heart, vectors, rhythm, generator, total, fs)
+    if heart.af:
+        leads += vectors @ _fibrillation(heart, generator, time_s)
     drift: Array | float = 0.0
     if noise:
         leads += _ELECTRODES @ _electrode_noise(recorder, generator, rhythm, time_s, fs)
-        drift = _ELECTRODES @ _drift_spectrum(recorder, generator, total, fs)
+        drift = _ELECTRODES @ (
+            _drift_spectrum(recorder, generator, total, fs) + _muscle_spectrum(recorder, generator, total, fs)
+        )
     leads = irfft((rfft(leads) + drift) * _filter(recorder, total, fs), total)[:, pad : pad + samples]
     return _twelve_leads(leads, recorder.step_uv)
 
 
-def _dipole(heart: Heart, rhythm: Rhythm, generator: np.random.Generator, total: int, fs: float) -> Array:
-    """The heart's vector over time, (3, time) in mV, from `_PAD_S` before the record."""
+def _beats(
+    heart: Heart, vectors: Array, rhythm: Rhythm, generator: np.random.Generator, total: int, fs: float
+) -> Array:
+    """The beats in leads I, II, V1 to V6, (8, time) in mV, from `_PAD_S` before the record."""
     beats = len(rhythm.onset_s)
     centre = heart.centre_s[rhythm.kind]  # (beat, wave)
     width = heart.width_s[rhythm.kind].transpose(1, 0, 2)  # (side, beat, wave)
@@ -166,13 +171,16 @@ def _dipole(heart: Heart, rhythm: Rhythm, generator: np.random.Generator, total:
     # Breathing moves the heart; each beat differs a little from the last.
     chance = generator.standard_normal((beats, 3))
     breath = rhythm.breathing(rhythm.onset_s)[:, None]
-    turn = np.deg2rad(2.5) * breath * np.array([[0.35, 0.4, 1.0]]) + np.deg2rad(0.6) * chance
+    turn = (
+        np.deg2rad(heart.breath_turn_deg) * breath * np.array([[0.35, 0.4, 1.0]]) + np.deg2rad(0.6) * chance
+    )
     vector = vector + np.cross(turn[:, None, :], vector)
-    vector *= (1 + 0.025 * breath + 0.010 * generator.standard_normal((beats, 1)))[:, :, None]
-    vector[:, REPOLARISATION] *= (1 + 0.025 * generator.standard_normal((beats, 1)))[:, :, None]
+    height = vectors @ vector.transpose(0, 2, 1) + heart.local_mv[rhythm.kind]  # (beat, lead, wave)
+    height *= (1 + 0.015 * breath + 0.008 * generator.standard_normal((beats, 1)))[:, :, None]
+    height[:, :, REPOLARISATION] *= (1 + 0.025 * generator.standard_normal((beats, 1)))[:, :, None]
 
     first = rhythm.onset_s + _PAD_S
-    dipole = np.zeros((3, total))
+    leads = np.zeros((len(vectors), total))
     for waves, window in ((DEPOLARISATION, _DEPOLARISATION_S), (REPOLARISATION, _REPOLARISATION_S)):
         begin = np.floor((first + window[0]) * fs).astype(int)
         length = math.ceil((window[1] - window[0]) * fs)
@@ -180,12 +188,12 @@ def _dipole(heart: Heart, rhythm: Rhythm, generator: np.random.Generator, total:
         distance = after_onset[:, None, :] - centre[:, waves, None]
         scale = np.where(distance < 0, 1 / width[0][:, waves, None], 1 / width[1][:, waves, None])
         bumps = np.exp(-0.5 * (distance * scale) ** 2)
-        drawn = vector[:, waves].transpose(0, 2, 1) @ bumps  # (beat, 3, time)
+        drawn = height[:, :, waves] @ bumps  # (beat, lead, time)
         for at, beat in zip(begin.tolist(), drawn):
             low, high = max(0, -at), min(length, total - at)
             if low < high:
-                dipole[:, at + low : at + high] += beat[:, low:high]
-    return dipole
+                leads[:, at + low : at + high] += beat[:, low:high]
+    return leads
 
 
 def _fibrillation(heart: Heart, generator: np.random.Generator, time_s: Array) -> Array:
@@ -214,28 +222,10 @@ def _fibrillation(heart: Heart, generator: np.random.Generator, time_s: Array) -
 def _electrode_noise(
     recorder: Equipment, generator: np.random.Generator, rhythm: Rhythm, time_s: Array, fs: float
 ) -> Array:
-    """Muscle noise, hum, breathing and motion at each electrode, (9, time) in mV."""
+    """The amplifier's noise, hum, breathing and motion at each electrode, (9, time) in mV."""
     total = len(time_s)
-    level = np.exp(recorder.noise_log_sd * generator.standard_normal(3))
-    differ = np.exp(0.35 * generator.standard_normal((9, 1)))
-
-    # Muscle: 20 to 150 Hz, in bursts.
-    hertz = np.arange(total // 2 + 1) * (fs / total)
-    band = 1 / np.sqrt((1 + (22 / np.maximum(hertz, 0.1)) ** 4) * (1 + (hertz / 130) ** 6))
-    unit = 1 / math.sqrt(
-        float(np.mean(band**2)) * min(1.0, 300 / fs)
-    )  # the same power in the band at any rate
-    unit *= math.sqrt(min(1.0, fs / 300))
-    drawn = generator.standard_normal((9, total // 2 + 1, 2)).view(complex)[..., 0]
-    white = irfft(drawn * (band * unit * math.sqrt(total / 2)), total)
-    knots = int(total / fs / 0.5) + 2
-    bursts = np.exp(0.45 * generator.standard_normal((3, knots)))
-    at = (time_s - time_s[0]) / 0.5
-    envelope = np.stack([np.interp(at, np.arange(knots), row) for row in bursts])
-    near = np.array(
-        [0, 1, 2, 0, 0, 0, 1, 1, 1]
-    )  # right arm, left arm and leg; the chest leads share an arm's
-    noise = (recorder.muscle_mv * level[0] * differ) * envelope[near] * white
+    level = np.exp(recorder.noise_log_sd * generator.standard_normal(2))
+    noise = np.zeros((9, total))
     if recorder.amplifier_mv:
         noise += recorder.amplifier_mv * generator.standard_normal((9, total))
 
@@ -246,22 +236,39 @@ def _electrode_noise(
         phase = generator.uniform(0, 2 * np.pi)
         if harmonic * recorder.mains_hz < 0.48 * fs:
             hum += share * np.sin(2 * np.pi * harmonic * recorder.mains_hz * time_s + phase)
-    noise += (recorder.mains_mv * level[1] * generator.standard_normal((9, 1))) * (slow * hum)
+    noise += (recorder.mains_mv * level[0] * generator.standard_normal((9, 1))) * (slow * hum)
 
     # Breathing moves the electrodes; now and then one of them is pulled.
-    noise += (0.5 * recorder.wander_mv * level[2] * generator.standard_normal((9, 1))) * rhythm.breathing(
+    noise += (0.5 * recorder.wander_mv * level[1] * generator.standard_normal((9, 1))) * rhythm.breathing(
         time_s
     )
     pulls = int(generator.poisson(recorder.motion_per_minute * total / fs / 60))
     for at_s, which, height, decay_s in zip(
         generator.uniform(time_s[0], time_s[-1], pulls),
         generator.integers(0, 9, pulls),
-        generator.standard_normal(pulls) * 8 * recorder.wander_mv * level[2],
+        generator.standard_normal(pulls) * 8 * recorder.wander_mv * level[1],
         generator.uniform(0.3, 1.5, pulls),
     ):
         since = np.maximum(time_s - at_s, 0.0)
         noise[which] += height * (1 - np.exp(-since / 0.03)) * np.exp(-since / decay_s)
     return noise
+
+
+def _muscle_spectrum(recorder: Equipment, generator: np.random.Generator, total: int, fs: float) -> Array:
+    """Spectrum of muscle noise, (9, frequency) in mV: falls with frequency from 3 Hz on, with heavy tails.
+
+    Sums of Laplace steps. A step's standard deviation over 2 ms is that of the noise between 20 and 100 Hz.
+    """
+    size = recorder.muscle_mv * math.exp(recorder.noise_log_sd * float(generator.standard_normal()))
+    size *= math.sqrt(500 / fs / 2)  # a Laplace step of scale 1 has the variance 2
+    each = size * _MUSCLE * np.exp(0.5 * generator.standard_normal((9, 1)))
+    knots = int(total / fs / 0.7) + 2
+    bursts = np.interp(
+        np.arange(total) / fs / 0.7, np.arange(knots), np.exp(0.5 * generator.standard_normal(knots) - 0.12)
+    )
+    walk = np.cumsum((each * bursts) * generator.laplace(size=(9, total)), axis=1)
+    hertz = np.arange(total // 2 + 1) * (fs / total)
+    return rfft(walk) * (hertz**2 / np.sqrt(hertz**4 + 3.0**4))
 
 
 def _drift_spectrum(recorder: Equipment, generator: np.random.Generator, total: int, fs: float) -> Array:
@@ -274,7 +281,7 @@ def _drift_spectrum(recorder: Equipment, generator: np.random.Generator, total: 
     spectrum = np.zeros((9, total // 2 + 1), dtype=complex)
     chance = generator.standard_normal((2, 9, count))
     spectrum[:, :count] = size / math.sqrt(2) * shape[:count] * (chance[0] + 1j * chance[1])
-    return spectrum * np.exp(0.35 * generator.standard_normal((9, 1)))
+    return spectrum * np.exp(0.95 * generator.standard_normal((9, 1)) - 0.25)
 
 
 def _filter(recorder: Equipment, total: int, fs: float) -> Array:
@@ -289,9 +296,9 @@ def _filter(recorder: Equipment, total: int, fs: float) -> Array:
 def _twelve_leads(measured_mv: Array, step_uv: float) -> Array:
     """Twelve leads in uV from I, II and V1 to V6: those in whole steps, the derived ones to the nearest uV."""
     steps = np.rint(measured_mv * (1000 / step_uv)) * step_uv
-    limit = 16000 // step_uv * step_uv
-    one, two = steps[:2].clip(-limit / 2, limit / 2)
-    rows = dict(zip(LEAD_VECTORS, steps.clip(-limit, limit)))
+    limit = 8000 // step_uv * step_uv  # III is up to twice as large
+    one, two = steps[:2].clip(-limit, limit)
+    rows = dict(zip(LEAD_VECTORS, steps.clip(-2 * limit, 2 * limit)))
     rows |= {
         "I": one,
         "II": two,

@@ -87,7 +87,7 @@ def draw_rhythm(heart: Heart, generator: np.random.Generator, *, seconds: float)
         The beats, from at least 2 s before the record until at least 1 s after it.
 
     Example:
-        >>> from openclef.simulator.heart import Condition, draw_heart
+        >>> from openclef.simulator import Condition, draw_heart
         >>> heart = draw_heart(np.random.default_rng(0), Condition(60, female=False, sbp_mmhg=130))
         >>> rhythm = draw_rhythm(heart, np.random.default_rng(1), seconds=10)
         >>> bool(rhythm.onset_s[0] < -2 and rhythm.onset_s[-1] > 11)

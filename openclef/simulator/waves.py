@@ -26,26 +26,30 @@ NORMAL, ATRIAL_ECTOPIC, VENTRICULAR_ECTOPIC = 0, 1, 2  # kinds of beat, the firs
 
 # Waves of an ordinary beat: centre, width to the left and right (standard deviations), vector in mV. P: in lengths
 # of the P wave after its onset. QRS: in lengths of the QRS after its onset. J and ST: in s after the end of the QRS.
-# T: in s before the end of the QT interval.
+# T: in s before the end of the QT interval. Notches are no part of the dipole: each lead has its own.
 WAVES = {
-    "P right": (0.34, 0.150, 0.155, (0.050, 0.080, -0.052)),
-    "P left": (0.62, 0.160, 0.175, (0.075, 0.052, 0.012)),
-    "septal": (0.17, 0.080, 0.085, (-0.120, -0.010, -0.220)),
-    "apical": (0.34, 0.087, 0.090, (0.520, 0.450, -0.280)),
-    "left": (0.46, 0.087, 0.090, (0.950, 0.600, 0.450)),
-    "posterior": (0.60, 0.087, 0.092, (0.280, 0.080, 0.640)),
-    "basal": (0.75, 0.087, 0.110, (-0.220, -0.140, 0.230)),
+    "P right": (0.34, 0.150, 0.155, (0.080, 0.068, -0.052)),
+    "P left": (0.62, 0.160, 0.175, (0.120, 0.044, 0.012)),
+    "septal": (0.17, 0.068, 0.070, (-0.120, -0.010, -0.250)),
+    "apical": (0.33, 0.070, 0.070, (0.600, 0.520, -0.320)),
+    "left": (0.46, 0.070, 0.070, (1.080, 0.700, 0.380)),
+    "posterior": (0.60, 0.070, 0.074, (0.330, 0.090, 0.600)),
+    "basal": (0.75, 0.072, 0.095, (-0.250, -0.160, 0.270)),
     "late": (0.84, 0.085, 0.095, (0.0, 0.0, 0.0)),
+    "notch early": (0.30, 0.030, 0.030, (0.0, 0.0, 0.0)),
+    "notch": (0.52, 0.030, 0.030, (0.0, 0.0, 0.0)),
+    "notch late": (0.72, 0.032, 0.036, (0.0, 0.0, 0.0)),
     "delta": (0.020, 0.014, 0.020, (0.0, 0.0, 0.0)),
     "J": (0.004, 0.007, 0.010, (0.0, 0.0, 0.0)),
     "ST": (0.055, 0.038, 0.060, (0.015, 0.015, -0.050)),
-    "T early": (-0.155, 0.052, 0.050, (0.110, 0.055, -0.085)),
-    "T late": (-0.082, 0.050, 0.038, (0.330, 0.150, -0.200)),
+    "T early": (-0.155, 0.052, 0.050, (0.135, 0.075, -0.125)),
+    "T late": (-0.082, 0.050, 0.038, (0.385, 0.200, -0.310)),
 }
 NAMES = tuple(WAVES)
 GROUPS = {
     "P": ["P right", "P left"],
     "QRS": ["septal", "apical", "left", "posterior", "basal", "late"],
+    "notches": ["notch early", "notch", "notch late"],
     "ST": ["ST"],
     "T": ["T early", "T late"],
 }
@@ -153,15 +157,15 @@ class Shape:
         direction = np.array(next(vector for limit, vector in _PATHWAYS if share < limit))
         delta = delta_mv * degree * direction
         ahead = delta_s * min(degree, 1.3)
-        later = np.concatenate([INDEX["QRS"], REPOLARISATION])
+        later = np.concatenate([INDEX["QRS"], INDEX["notches"], REPOLARISATION])
         self.centre_s[later] += ahead
         self.centre_s[INDEX["T"]] -= 0.4 * ahead
         self.scale("septal", 0.1)
         for wave in ("apical", "left", "posterior", "basal"):
             self.scale(wave, 1 - 0.15 * min(degree, 1.5))
-        self.centre_s[INDEX["delta"]] = 0.88 * ahead + 0.004
-        self.width_s[0, INDEX["delta"]] = 0.42 * ahead
-        self.width_s[1, INDEX["delta"]] = 0.026
+        self.centre_s[INDEX["delta"]] = ahead + 0.012  # into the R wave: a slur, no hump of its own
+        self.width_s[0, INDEX["delta"]] = 0.44 * ahead
+        self.width_s[1, INDEX["delta"]] = 0.034
         self.add("delta", delta)
         self.add("posterior", 0.5 * delta)
         self.add("basal", 0.45 * delta)
@@ -193,8 +197,9 @@ def ordinary_beat(*, p_s: float, pr_s: float, qrs_s: float, qt_s: float) -> Shap
     vector = np.array([row[3] for row in rows])
     centre[INDEX["P"]] = centre[INDEX["P"]] * p_s - pr_s
     width[:, INDEX["P"]] *= p_s
-    centre[INDEX["QRS"]] *= qrs_s
-    width[:, INDEX["QRS"]] *= qrs_s
+    ventricles = np.concatenate([INDEX["QRS"], INDEX["notches"]])
+    centre[ventricles] *= qrs_s
+    width[:, ventricles] *= qrs_s
     centre[[NAMES.index("J"), NAMES.index("ST")]] += qrs_s
     centre[INDEX["T"]] += qt_s
     return Shape(centre, width, vector, qrs_s)
@@ -293,6 +298,7 @@ def ectopic_ventricular(shape: Shape, focus: Array, size: float) -> Shape:
         beat.centre_s[INDEX[wave]] = centre * qrs_s
         beat.width_s[:, INDEX[wave]] = width * qrs_s
         beat.vector_mv[INDEX[wave]] = 1.15 * size * vector
+    beat.centre_s[INDEX["notches"]] *= qrs_s / shape.qrs_s
     beat.scale("P", 0.0)
     beat.scale("T", 0.0)
     beat.add("T", -0.62 * size * away)

@@ -10,8 +10,8 @@ from openclef.simulator import CONFIGURATIONS
 from openclef.simulator.configuration import chosen_configuration
 
 HASHES = {
-    "A": "966875d617ab14f38ea225633a04070ca44f4923d644708ed32add4b4177570d",
-    "B": "2c125c811fb60a3a2dab9c0f3b3a87d76d5fc6da36dce558c7879b93333c1f11",
+    "A": "60a49a8f95a31685ade7ffce3fc9a4af6c3c4fc9568322ecd91bf699eeb50629",
+    "B": "d7b1006023d0c5e717cbfee6b6b04c11c5ad07623c648a53cc08d680b62b5541",
 }
 
 

@@ -17,7 +17,7 @@ from openclef.simulator.population import draw_people
 
 @pytest.fixture(scope="module")
 def beats(tmp_path_factory: pytest.TempPathFactory):
-    """The z-scored median beats of leads I and II, and the records, of patients half of whom have an accessory pathway."""
+    """The z-scored median beats of leads I and II, and the records; half of the patients have an accessory pathway."""
     from dataclasses import replace
 
     configuration: Configuration = replace(CONFIGURATIONS["A"], name="half", preexcitation_share=0.5)
