@@ -5,7 +5,7 @@ A new database is one file here and one line in ``DATABASES``.
 
 from __future__ import annotations
 
-from openclef.database import cinc2017, mc_med, music, ptb_xl, table, wfdb_folder
+from openclef.database import aurora_bp, cinc2017, mc_med, music, ptb_xl, table, wfdb_folder
 from openclef.database.plan import Database
 
 __all__ = ["DATABASES", "Database"]
@@ -15,6 +15,7 @@ DATABASES: dict[str, Database] = {
     "cinc2017": cinc2017.DATABASE,
     "music": music.DATABASE,
     "mc_med": mc_med.DATABASE,
+    "aurora_bp": aurora_bp.DATABASE,
     "wfdb_folder": wfdb_folder.DATABASE,
     "table": table.DATABASE,
 }
