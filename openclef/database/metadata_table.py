@@ -26,7 +26,9 @@ PLAUSIBLE = {
 YES_NO = tuple(name for name, each in QUANTITIES.items() if each.kind == "yes_no")
 """Columns of yes and no, kept as 1 and 0."""
 
-_MISSING = ("", "nan", "na", "n/a", "none", "null", "nat", "<na>")
+MISSING = ("", "nan", "na", "n/a", "none", "null", "nat", "<na>")
+"""Cells, in lower case, that count as missing."""
+
 _YES = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "y": 1.0}
 _NO = {"0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0, "n": 0.0}
 _SEXES = {"male": "male", "m": "male", "female": "female", "f": "female"}
@@ -182,7 +184,7 @@ def plain_ids(column: pd.Series) -> pd.Series:
         (['15709', ''], ['007', 'a.0'])
     """
     text = column.astype(object).where(column.notna(), "").map(str).str.strip()
-    text = text.where(~text.str.lower().isin(_MISSING), "")
+    text = text.where(~text.str.lower().isin(MISSING), "")
     return text.str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
 
 
@@ -203,7 +205,7 @@ def numbers(column: pd.Series) -> pd.Series:
         [3.5, nan]
     """
     text = column.astype(object).where(column.notna(), "").map(str).str.strip()
-    missing = text.str.lower().isin(_MISSING)
+    missing = text.str.lower().isin(MISSING)
     values = pd.to_numeric(text.where(~missing, "nan"), errors="coerce").astype(float)
     wrong = sorted(set(text[values.isna() & ~missing]) | set(text[np.isinf(values)]))
     if wrong:
@@ -295,7 +297,7 @@ def _splits(
 
 def _sexes(column: pd.Series, codes: Mapping[str, str] | None) -> pd.Series:
     known = (
-        dict.fromkeys(_MISSING, "")
+        dict.fromkeys(MISSING, "")
         | _SEXES
         | {str(given).lower(): sex for given, sex in (codes or {}).items()}
     )
@@ -310,7 +312,7 @@ def _sexes(column: pd.Series, codes: Mapping[str, str] | None) -> pd.Series:
 
 
 def _yes_no(column: pd.Series) -> pd.Series:
-    known = dict.fromkeys(_MISSING, np.nan) | _YES | _NO
+    known = dict.fromkeys(MISSING, np.nan) | _YES | _NO
     found = column.str.lower()
     wrong = sorted(set(found) - set(known))
     if wrong:
@@ -340,7 +342,7 @@ def _task(
     column = rename.get(column, column)
     _need(frame, [column], f"column for task {name}:")
     cells = frame[column]
-    cells = cells.where(~cells.str.lower().isin(_MISSING), "")
+    cells = cells.where(~cells.str.lower().isin(MISSING), "")
     if kind == "multilabel":
         return _multilabel(name, cells, settings)
     if kind == "multiclass":
