@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("openclef.commands:check", "verify a store; --linkage true: metadata against ECGs"),
     "pretrain": ("openclef.pretraining:pretrain", "pretrain an encoder on stores"),
     "embed": ("openclef.commands:embed", "embeddings of files or of a store, as parquet"),
+    "finetune": ("openclef.protocol.finetuning:finetune", "train an encoder and a head on a labelled task"),
+    "predict": ("openclef.commands:predict", "predictions of a fine-tuned encoder, as parquet"),
     "evaluate": ("openclef.commands:evaluate", "judge an encoder on a task, with intervals"),
     "report": ("openclef.commands:report", "one HTML page of runs: results, curves, risks, embeddings, ECGs"),
 }

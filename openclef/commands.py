@@ -17,6 +17,7 @@ __all__ = [
     "embed",
     "evaluate",
     "list_things",
+    "predict",
     "risk",
     "score",
     "simulate",
@@ -116,7 +117,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
 
     from openclef.backbone import BACKBONES
     from openclef.method import METHODS
-    from openclef.protocol import PROTOCOLS
+    from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 
     if kind == "models":
         return _published()
@@ -127,10 +128,14 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             {"name": name, "dim": net.dim, "parameters": sum(p.numel() for p in net.parameters())}
             for name, net in nets.items()
         ]
-    table: dict[str, Any] = METHODS if kind == "methods" else PROTOCOLS
+    if kind == "protocols":
+        protocols = PROTOCOLS | NETWORK_PROTOCOLS
+        return [
+            {"name": name, "what": (each.__doc__ or "").split("\n")[0]} for name, each in protocols.items()
+        ]
     return [
         {"name": name, "what": (import_module(each.__module__).__doc__ or "").split("\n")[0]}
-        for name, each in table.items()
+        for name, each in METHODS.items()
     ]
 
 
@@ -406,29 +411,73 @@ def embed(
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
         batch_size: windows at a time.
     """
+    target = _parquet_file(out, "embeddings.parquet", sources)
+    from openclef.checkpoint import load
+    from openclef.embedding import embed as run
+
+    encoder = load(model)
+    frame = run(encoder, sources, fs=fs, lead=lead, leads=leads, unit=unit, batch_size=batch_size)
+    _write_parquet(frame, target)
+    print(f"{out}: {len(frame):,} windows, {encoder.dim} dimensions")
+    return 0
+
+
+def predict(
+    model: str,
+    sources: str | list[str],
+    *,
+    out: str | None = None,
+    lead: str = "I",
+    leads: str | list[str] | None = None,
+    fs: float | None = None,
+    unit: str | None = None,
+    batch_size: int = 256,
+) -> int:
+    """Predict a task's labels for a store or files with a fine-tuned encoder, one row a window, and write parquet.
+
+    Args:
+        model: run folder of `openclef finetune`.
+        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'.
+        out: parquet file to write; always needed.
+        lead: lead to predict from, by name; the name of the row, where an array has only one.
+        leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
+        fs: sampling rate in Hz, for files that do not state it.
+        unit: mV, uV, V or zscore, for files that do not state it; mV by default.
+        batch_size: windows at a time.
+    """
+    target = _parquet_file(out, "predictions.parquet", sources)
+    from openclef.checkpoint import load
+    from openclef.prediction import predict as run
+
+    encoder = load(model)
+    frame = run(encoder, sources, fs=fs, lead=lead, leads=leads, unit=unit, batch_size=batch_size)
+    _write_parquet(frame, target)
+    head = encoder.required_head()
+    what = head.unit or "calibrated probability"
+    print(f"{out}: {len(frame):,} windows, {head.task} ({what}): {', '.join(head.labels)}")
+    return 0
+
+
+def _parquet_file(out: str | None, example: str, sources: str | list[str]) -> Path:
+    """Refuse a missing source or output before a model is loaded."""
     if out is None:
-        raise ValueError(
-            "out is missing; pass the parquet file to write, for example --out embeddings.parquet."
-        )
+        raise ValueError(f"out is missing; pass the parquet file to write, for example --out {example}.")
     if not sources:
         raise ValueError("No source is given; pass a store, a file, or a list of these.")
     target = Path(out)
     if target.is_dir():
-        raise ValueError(
-            f"out is {out}, a folder; pass the parquet file to write, as {target / 'emb.parquet'}."
-        )
-    from openclef.checkpoint import load
-    from openclef.embedding import embed as run
+        raise ValueError(f"out is {out}, a folder; pass the parquet file to write, as {target / example}.")
     from openclef.protocol.result import check_folder
-    from openclef.store import write_atomically
 
     check_folder(target.parent)
-    encoder = load(model)
-    frame = run(encoder, sources, fs=fs, lead=lead, leads=leads, unit=unit, batch_size=batch_size)
+    return target
+
+
+def _write_parquet(frame: Any, target: Path) -> None:
+    from openclef.store import write_atomically
+
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, lambda path: frame.to_parquet(path))
-    print(f"{out}: {len(frame):,} windows, {encoder.dim} dimensions")
-    return 0
 
 
 def evaluate(
@@ -444,11 +493,13 @@ def evaluate(
     full: bool = False,
     out: str | None = None,
     draws: int = 1000,
+    seeds: tuple[int, ...] | list[int] = (0, 1, 2, 3, 4),
+    finetuning: dict[str, Any] | None = None,
 ) -> int:
     """Judge an encoder on a task, beside random encoders and age and sex, with 95 % intervals.
 
     Args:
-        model: run folder, several (seeds of one method), or random_encoder or age_sex.
+        model: run folder, several (seeds of one method), or random_encoder, age_sex or scratch.
         stores: store, or several that declare the task.
         task: for example ptb_xl/superdiagnostic.
         protocol: one of `openclef list protocols`.
@@ -457,8 +508,11 @@ def evaluate(
         label_share: share of training subjects whose labels are used, above 0 and at most 1.
         baselines: put random encoders and age and sex beside the model.
         full: print every metric, of every label too, and not only the first two over all labels.
-        out: folder for metrics.json, predictions.parquet and evaluation.json.
+        out: folder for metrics.json, predictions.parquet and evaluation.json; fine-tuned runs are kept in its "runs",
+            and an interrupted evaluation goes on with them.
         draws: bootstrap draws over subjects and seeds.
+        seeds: of random encoders, and of finetune and scratch, which train once a seed.
+        finetuning: settings of finetune and scratch, as `openclef finetune --help` has them: '{"epochs": 10}'.
     """
     from openclef.protocol.evaluation import evaluate as run
     from openclef.protocol.result import check_folder
@@ -476,6 +530,9 @@ def evaluate(
         label_share=label_share,
         baselines=("random_encoder", "age_sex") if baselines else (),
         draws=draws,
+        seeds=seeds,
+        finetuning=_finetuning(finetuning or {}),
+        runs=None if out is None else Path(out) / "runs",
     )
     if full:
         print(result.metrics.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
@@ -484,6 +541,22 @@ def evaluate(
         result.save(out)
         print(f"saved in {out}")
     return 0
+
+
+def _finetuning(given: dict[str, Any]) -> Any:
+    """Settings of fine-tuning from those given; the others stay as they are."""
+    import jsonargparse
+
+    from openclef.protocol.network import Finetuning
+
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Finetuning, "finetuning", sub_configs=True)
+    try:
+        return parser.instantiate(parser.parse_object({"finetuning": given})).finetuning
+    except jsonargparse.ArgumentError as error:
+        raise ValueError(
+            f"finetuning is {given}, which cannot be used ({error}); `openclef finetune --help` has its settings."
+        ) from error
 
 
 def report(arguments: list[str]) -> int:

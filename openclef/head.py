@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from openclef.task import KINDS
 
-__all__ = ["Head"]
+__all__ = ["Head", "Predictor"]
 
 
 class Head(nn.Module):
@@ -152,3 +152,34 @@ class Head(nn.Module):
             "target_spread": self.target_spread,
             "temperature": self.temperature,
         }
+
+
+class Predictor(nn.Module):
+    """An encoder with a head, seen as a module whose outputs are predictions instead of features.
+
+    Whatever embeds recordings with an encoder predicts with this.
+
+    Args:
+        encoder: An `Encoder` with a head.
+
+    Raises:
+        ValueError: It has none.
+
+    Example:
+        >>> from openclef.backbone import BACKBONES
+        >>> from openclef.model import Encoder
+        >>> encoder = Encoder(BACKBONES["resnext1d_small"](), head=Head(256, ["af"], "binary"))
+        >>> predictor = Predictor(encoder)
+        >>> predictor.dim, predictor.eval()(torch.zeros(2, 1, 5000)).shape
+        (1, torch.Size([2, 1]))
+    """
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.dim = len(encoder.required_head().labels)
+        self.preprocessing = encoder.preprocessing
+        self.encoder = encoder
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Map (batch, leads, time) preprocessed signals to (batch, labels) predictions."""
+        return self.encoder.required_head().predict(self.encoder(signal))

@@ -1,54 +1,22 @@
 """Predictions of recordings: stores, files and arrays in, one row a window and one column a label out."""
 
+# torch takes seconds to import and the command line's help looks in here: it is imported where used.
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from openclef.embedding import embed
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from openclef.model import Encoder
 
-__all__ = ["Predictor", "predict"]
-
-
-class Predictor(nn.Module):
-    """An encoder with a head, seen as a module whose outputs are predictions instead of features.
-
-    Whatever embeds recordings with an encoder predicts with this.
-
-    Args:
-        encoder: Has a head.
-
-    Raises:
-        ValueError: It has none.
-
-    Example:
-        >>> from openclef.backbone import BACKBONES
-        >>> from openclef.head import Head
-        >>> from openclef.model import Encoder
-        >>> encoder = Encoder(BACKBONES["resnext1d_small"](), head=Head(256, ["af"], "binary"))
-        >>> predictor = Predictor(encoder)
-        >>> predictor.dim, predictor.eval()(torch.zeros(2, 1, 5000)).shape
-        (1, torch.Size([2, 1]))
-    """
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.dim = len(encoder.required_head().labels)
-        self.preprocessing = encoder.preprocessing
-        self.encoder = encoder
-
-    def forward(self, signal: Tensor) -> Tensor:
-        """Map (batch, leads, time) preprocessed signals to (batch, labels) predictions."""
-        return self.encoder.required_head().predict(self.encoder(signal))
+__all__ = ["predict"]
 
 
 def predict(
@@ -100,6 +68,8 @@ def predict(
         raise ValueError(
             f"model is {type(model).__name__}; pass an Encoder with a head (openclef.load of a fine-tuned run)."
         )
+    from openclef.head import Predictor
+
     table = embed(
         Predictor(model),
         sources,

@@ -1,9 +1,9 @@
-"""Judging models on a task: embed, fit on train, choose on val, score test, with intervals and baselines."""
+"""Judging models on a task: fit on train, choose on val, score test, with intervals and baselines."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from openclef.embedding import preprocessing_of
-from openclef.protocol import PROTOCOLS
+from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex, random_encoder
 from openclef.protocol.cohort import Cohort, check_unseen, gather_records
-from openclef.protocol.probe import draw_subjects
+from openclef.protocol.judging import Judgement, judge_frozen, judge_network
+from openclef.protocol.network import Finetuning
+from openclef.protocol.probe import check_share, draw_subjects
 from openclef.protocol.result import Result, compare, load_result
 from openclef.protocol.scoring import MIN_POSITIVES, metrics_of
 from openclef.shipped import SHIPPED, shipped_folder
@@ -25,17 +27,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "compare", "evaluate", "load_result"]
 
-BASELINES = ("random_encoder", "age_sex")
+BASELINES = ("random_encoder", "age_sex", "scratch")
 _NAMES = " or ".join(repr(name) for name in BASELINES)
 SPLITS = ("test", "val")
-WITH_AGE_SEX = " + age_sex"
 
 
 class _Method(NamedTuple):
-    """One way to make features: a name and an encoder a seed; without encoders, age and sex alone."""
+    """A named model and how it is judged: an encoder a run; without encoders, age and sex alone."""
 
     name: str
     encoders: list[Any]
+    protocol: str
+    seeds: list[int]  # of training, one a run
 
 
 def evaluate(
@@ -55,27 +58,32 @@ def evaluate(
     backbone: str | None = None,
     preprocessing: Preprocessing | None = None,
     baselines: Sequence[str] = (),
+    finetuning: Finetuning = Finetuning(),  # noqa: B008 - a frozen dataclass of settings
+    runs: str | Path | None = None,
     batch_size: int = 256,
     device: str | None = None,
     min_positives: int = MIN_POSITIVES,
     seed: int = 0,
 ) -> Result:
-    """Judge a frozen encoder on a task, on subjects that neither it nor the protocol has trained on.
+    """Judge an encoder on a task, on subjects that neither it nor the protocol has trained on.
 
-    The embedding of a record is the mean over its windows. The protocol is fitted on the train split, its
-    settings are chosen on the val split, and the judged split is scored once. Every encoder stands alone and,
-    where any training subject has an age or a sex, with age and sex appended (name "<model> + age_sex").
+    The protocol is fitted on the train split, its settings are chosen on the val split, and the judged split is
+    scored once. "probe" and "knn" judge frozen embeddings, a record's being the mean over its windows; "finetune"
+    trains all weights of the encoder and "scratch" those of its architecture from random ones, and a record's
+    prediction is the mean over its windows. Every encoder stands alone and, where any training subject has an age or
+    a sex, with age and sex appended (name "<model> + age_sex").
 
     Args:
         model: An `Encoder` or a bare backbone, the folder of a run, a list of these (seeds of one method), or
-            the name of a baseline, "random_encoder" or "age_sex".
+            the name of a baseline, "random_encoder", "age_sex" or "scratch".
         stores: A `Store`, its folder, or a list of them; records of several stores are pooled, each
             preprocessed at its own rate.
         task: Name of a task that every store declares, for example "ptb_xl/superdiagnostic".
-        protocol: A key of `openclef.protocol.PROTOCOLS`.
+        protocol: A key of `openclef.protocol.PROTOCOLS` or of `NETWORK_PROTOCOLS`.
         lead: Lead by name.
         name: Name of the model in the tables; None = the encoder's own.
-        seeds: Seeds of random encoders.
+        seeds: Seeds of random encoders, and of "finetune" and "scratch", which train once a seed (several encoders
+            are fine-tuned once each).
         append_age_sex: Judge each encoder with age and sex appended as well.
         label_share: Share of the training subjects whose labels are used; seed i of a model draws its own.
         split: "test", or "val" to look at validation without touching test.
@@ -83,9 +91,14 @@ def evaluate(
         draws: Bootstrap draws over subjects and seeds.
         backbone: Architecture of random encoders; None = the model's, or "resnext1d_small".
         preprocessing: Preprocessing of random encoders; None = the model's, or the default.
-        baselines: Baselines to judge beside the model, of "random_encoder" and "age_sex".
+        baselines: Baselines to judge beside the model, of "random_encoder", "age_sex" and "scratch". Beside a network
+            protocol the first two are judged by the probe, which is what their name says.
+        finetuning: Settings of "finetune" and "scratch".
+        runs: Folder for the run folders of "finetune" and "scratch": finished ones are used again and unfinished ones
+            resumed. None = a temporary folder.
         batch_size: Windows embedded at a time.
-        device: Where to embed, for example "cuda"; None = where each encoder is.
+        device: Where to embed, for example "cuda"; None = where each encoder is. Networks train there, or, for None,
+            on a GPU where there is one.
         min_positives: Fewest positives and negatives of a label that enters the macro mean.
         seed: Seed of label budgets and draws.
 
@@ -108,55 +121,59 @@ def evaluate(
         ValueError: No store is given; pass a store or a list of stores.
     """
     _check_options(protocol, split, baselines)
-    _check_numbers(label_share, draws=draws, min_positives=min_positives, batch_size=batch_size, seed=seed)
+    check_share(label_share)
+    check_counts(draws=draws, min_positives=min_positives, batch_size=batch_size, seed=seed)
     _check_model(model)
     cohort = gather_records(stores, task, lead=lead)
     _check_parts(cohort, split)
-    judged = _method(model, name, seeds, backbone, preprocessing)
+    judged = _method(model, protocol, name, seeds, backbone, preprocessing)
     methods = [judged]
     example = judged.encoders[0] if judged.encoders else None
+    of_baselines = protocol if protocol in PROTOCOLS else "probe"
     for baseline in baselines:
         if baseline != judged.name:
-            methods.append(_method(baseline, None, seeds, backbone, preprocessing, example))
+            methods.append(_method(baseline, of_baselines, None, seeds, backbone, preprocessing, example))
     with_age_sex = has_age_sex(cohort.records, cohort.mask("train"))
     if not judged.encoders and not with_age_sex:
         raise ValueError(
             "No training record has an age or a sex; 'age_sex' needs stores with age_years or sex."
         )
-    for encoder in judged.encoders:
+    for encoder in _starts(judged):
         check_unseen(encoder, cohort.records[cohort.mask(split)], split)
+    train = cohort.mask("train")
+    how = Judgement(
+        cohort,
+        protocol,
+        train,
+        cohort.mask("val") | cohort.mask(split),
+        age_sex_features(cohort.records, train),
+        append_age_sex and with_age_sex,
+        batch_size,
+        device,
+    )
     tables, settings = [], []
-    for method in methods:
-        if not method.encoders and not with_age_sex:
-            continue  # A baseline that these stores cannot have, asked for beside a model.
-        append = append_age_sex and with_age_sex
-        for each, chosen in _judge(
-            method, cohort, protocol, split, append, label_share, batch_size, device, seed
-        ):
-            tables.append(each)
-            settings.append(chosen)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary if runs is None else runs)
+        for method in methods:
+            if not method.encoders and not with_age_sex:
+                continue  # A baseline that these stores cannot have, asked for beside a model.
+            for each, chosen in _judge(method, how, label_share, seed, finetuning, folder):
+                tables.append(each)
+                settings.append(chosen)
     predictions = pd.concat(tables, ignore_index=True)
     metrics = metrics_of(predictions, split=split, by=by, draws=draws, seed=seed, min_positives=min_positives)
     return Result(metrics, predictions, judged.name, split, settings, _note(judged, split))
 
 
 def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol is {protocol!r}; pass one of {', '.join(PROTOCOLS)}.")
+    known = (*PROTOCOLS, *NETWORK_PROTOCOLS)
+    if protocol not in known:
+        raise ValueError(f"protocol is {protocol!r}; pass one of {', '.join(known)}.")
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; pass one of {', '.join(SPLITS)}.")
     unknown = [baseline for baseline in baselines if baseline not in BASELINES]
     if unknown or isinstance(baselines, str):
         raise ValueError(f"baselines are {baselines!r}; pass a list of {', '.join(BASELINES)}.")
-
-
-def _check_numbers(label_share: float, **counts: int) -> None:
-    if not isinstance(label_share, Real) or isinstance(label_share, bool) or not 0 < label_share <= 1:
-        raise ValueError(
-            f"label_share is {label_share!r}; accepted is a share above 0 and at most 1: pass for example "
-            "label_share=0.1."
-        )
-    check_counts(**counts)
 
 
 def _check_model(model: Any) -> None:
@@ -175,13 +192,20 @@ def _check_model(model: Any) -> None:
 
 
 def _note(judged: _Method, split: str) -> str:
-    unknown = sum(getattr(each, "pretraining_subjects", None) is None for each in judged.encoders)
+    starts = _starts(judged)
+    unknown = sum(
+        getattr(each, "pretraining_subjects", None) is None or not getattr(each, "subjects_complete", True)
+        for each in starts
+    )
     if not unknown:
         return ""
-    of = (
-        f"{unknown} of {len(judged.encoders)} encoders do" if len(judged.encoders) > 1 else "the encoder does"
-    )
+    of = f"{unknown} of {len(starts)} encoders do" if len(starts) > 1 else "the encoder does"
     return f"{of} not say whom it was pretrained on: whether {split} subjects were among them could not be checked"
+
+
+def _starts(method: _Method) -> list[Any]:
+    """The encoders whose weights enter the judgement; from scratch only their architecture does."""
+    return [] if method.protocol == "scratch" else method.encoders
 
 
 def _check_parts(cohort: Cohort, split: str) -> None:
@@ -196,6 +220,7 @@ def _check_parts(cohort: Cohort, split: str) -> None:
 
 def _method(
     model: Any,
+    protocol: str,
     name: str | None,
     seeds: Sequence[int],
     backbone: str | None,
@@ -203,22 +228,29 @@ def _method(
     example: Any = None,
 ) -> _Method:
     """Turn what the user gave into named encoders; a random encoder follows the architecture of `example`."""
+    network = protocol in NETWORK_PROTOCOLS
+    if not len(seeds) and (network or model in ("random_encoder", "scratch")):
+        raise ValueError("seeds are empty; pass one or more, for example seeds=(0, 1).")
     if isinstance(model, str) and model == "age_sex":
-        return _Method(name or model, [])
-    if isinstance(model, str) and model == "random_encoder":
-        if not len(seeds):
-            raise ValueError(
-                "seeds are empty; pass one or more of random encoders, for example seeds=(0, 1)."
-            )
+        return _Method(name or model, [], "probe" if network else protocol, [0])
+    if isinstance(model, str) and model in ("random_encoder", "scratch"):
         own = getattr(example, "backbone_name", "") or "resnext1d_small"
         settings = getattr(example, "backbone_settings", {}) if backbone in (None, own) else {}
         like = preprocessing if preprocessing is not None else getattr(example, "preprocessing", None)
         encoders = [random_encoder(backbone or own, preprocessing=like, seed=s, **settings) for s in seeds]
-        return _Method(name or model, encoders)
+        if model == "scratch" or network:
+            return _Method(name or "scratch", encoders, "scratch", list(seeds))
+        return _Method(name or model, encoders, protocol, list(seeds))
     given = list(model) if isinstance(model, (list, tuple)) else [model]
     loaded = [_load(each) for each in given]
     fallback = Path(given[0]).name if isinstance(given[0], (str, Path)) else type(given[0]).__name__.lower()
-    return _Method(name or getattr(loaded[0], "name", "") or fallback, loaded)
+    called = name or getattr(loaded[0], "name", "") or fallback
+    if not network:
+        return _Method(called, loaded, protocol, [0] * len(loaded))
+    if protocol == "scratch" or len(loaded) == 1:
+        called = (name or "scratch") if protocol == "scratch" else called
+        return _Method(called, loaded[:1] * len(seeds), protocol, list(seeds))
+    return _Method(called, loaded, protocol, list(range(len(loaded))))
 
 
 def _load(model: Any) -> Any:
@@ -236,55 +268,38 @@ def _load(model: Any) -> Any:
 
 
 def _judge(
-    method: _Method,
-    cohort: Cohort,
-    protocol: str,
-    split: str,
-    append: bool,
-    label_share: float,
-    batch_size: int,
-    device: str | None,
-    seed: int,
+    method: _Method, how: Judgement, label_share: float, seed: int, finetuning: Finetuning, runs: Path
 ) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
-    """Predictions and chosen settings of every seed of a method, alone and with age and sex."""
-    train = cohort.mask("train")
-    needed = train | cohort.mask("val") | cohort.mask(split)
-    age_sex = age_sex_features(cohort.records, train)
+    """Predictions and chosen settings of every run of a method, alone and with age and sex."""
+    cohort = how.cohort
+    train = how.train.copy()
+    subject = cohort.records["subject_id"].to_numpy()[how.train]
     found: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
     for i, encoder in enumerate(method.encoders or [None]):
-        if encoder is None:
-            variants = {method.name: age_sex}
+        train[how.train] = draw_subjects(subject, label_share, seed=seed + i)
+        this = how._replace(protocol=method.protocol, train=train)
+        if method.protocol in NETWORK_PROTOCOLS:
+            out = runs / f"{_folder_name(method.name)}-{method.protocol}-{i}"
+            where = (how.device or "auto").split(":")[0]
+            several = judge_network(encoder, this, out, finetuning, seed=method.seeds[i], accelerator=where)
         else:
-            features = cohort.features(encoder, needed, batch_size=batch_size, device=device)
-            variants = {method.name: features}
-            if append:
-                variants[method.name + WITH_AGE_SEX] = np.concatenate([features, age_sex], axis=1)
-        subject = cohort.records["subject_id"].to_numpy()
-        fitted_on = train.copy()
-        fitted_on[train] = draw_subjects(subject[train], label_share, seed=seed + i)
-        for variant, inputs in variants.items():
-            val = cohort.mask("val")
-            fitted = PROTOCOLS[protocol](
-                inputs[fitted_on],
-                cohort.target[fitted_on],
-                inputs[val],
-                cohort.target[val],
-                kind=cohort.task.kind,
-            )
-            scored = val | cohort.mask(split)
+            several = judge_frozen(encoder, this)
+        for judged in several:
             about = {
-                "model": variant,
+                "model": method.name + judged.suffix,
                 "seed": i,
                 "task": cohort.task.name,
-                "protocol": protocol,
+                "protocol": method.protocol,
                 "lead": cohort.lead,
             }
-            table = _table(cohort, scored, fitted.predict(inputs[scored]), about, label_share)
-            chosen = {
-                str(key): value for key, value in fitted.settings.items() if not isinstance(value, dict)
-            }
-            found.setdefault(variant, []).append((table, {"model": variant, "seed": i} | chosen))
+            table = _table(cohort, how.scored, judged.score, about, label_share)
+            settings = {"model": about["model"], "seed": i} | judged.settings
+            found.setdefault(judged.suffix, []).append((table, settings))
     return [one for several in found.values() for one in several]
+
+
+def _folder_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
 
 
 def _table(

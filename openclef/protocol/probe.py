@@ -8,6 +8,7 @@ curvature: a few dozen L-BFGS steps for all labels together reach the optimum.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,9 @@ def fit_linear_probe(
     solve = _ridge_path if kind == "regression" else _logistic_path
     ordered = sorted(strengths, reverse=True)
     path = solve(rotated, target, ordered)
-    losses = [_loss(outcome, _scores(val_rotated @ weight + bias, kind), kind) for weight, bias in path]
+    losses = [
+        validation_loss(outcome, _scores(val_rotated @ weight + bias, kind), kind) for weight, bias in path
+    ]
     best = int(np.argmin(losses))
     weight, bias = path[best]
     settings = {
@@ -177,8 +180,18 @@ def _scores(logit: Array, kind: str) -> Array:
     return probability / probability.sum(1, keepdims=True) if kind == "multiclass" else probability
 
 
-def _loss(target: Array, score: Array, kind: str) -> float:
-    """Validation log-loss, averaged over labels, or mean absolute error."""
+def validation_loss(target: Array, score: Array, kind: str) -> float:
+    """Log-loss, averaged over labels, or mean absolute error: what chooses on validation records.
+
+    Args:
+        target: (records, labels) 0/1 or values, NaN = takes no part.
+        score: (records, labels) probabilities or values.
+        kind: One of `KINDS`.
+
+    Example:
+        >>> round(validation_loss(np.array([[1.0], [np.nan]]), np.array([[0.5], [0.1]]), "binary"), 4)
+        0.6931
+    """
     if kind == "regression":
         return float(np.nanmean(np.abs(target - score)))
     score = np.clip(score, 1e-12, 1 - 1e-12)
@@ -267,6 +280,25 @@ def _logistic_path(rotated: Array, target: Array, strengths: list[float]) -> lis
     return path
 
 
+def check_share(label_share: float) -> None:
+    """Refuse a share of the training subjects that is none.
+
+    Raises:
+        ValueError: If it is no number above 0 and at most 1.
+
+    Example:
+        >>> check_share(1.5)
+        Traceback (most recent call last):
+        ...
+        ValueError: label_share is 1.5; accepted is a share above 0 and at most 1: pass for example label_share=0.1.
+    """
+    if not isinstance(label_share, Real) or isinstance(label_share, bool) or not 0 < label_share <= 1:
+        raise ValueError(
+            f"label_share is {label_share!r}; accepted is a share above 0 and at most 1: pass for example "
+            "label_share=0.1."
+        )
+
+
 def draw_subjects(subject: ArrayLike, share: float, *, seed: int = 0) -> NDArray[np.bool_]:
     """Mark the records of a random share of the subjects, for probes with few labels.
 
@@ -287,8 +319,7 @@ def draw_subjects(subject: ArrayLike, share: float, *, seed: int = 0) -> NDArray
         >>> int(draw_subjects(np.arange(200), 0.1).sum())
         20
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share is {share}; pass a share of the subjects above 0 and at most 1, as 0.1.")
+    check_share(share)
     names, code = np.unique(np.asarray(subject), return_inverse=True)
     order = np.random.default_rng([seed, 3]).permutation(names.size)
     chosen = np.zeros(names.size, bool)
