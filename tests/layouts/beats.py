@@ -22,3 +22,18 @@ def beats(generator: np.random.Generator, seconds: float, fs: float, *, rate: fl
         for delay, width, height in _WAVES:
             signal[near] += height * np.exp(-(((time[near] - onset - delay) / width) ** 2) / 2)
     return signal
+
+
+def beat_train(
+    generator: np.random.Generator, centres: np.ndarray, symbols: list[str], samples: int, fs: float
+) -> np.ndarray:
+    """Beats at given samples in mV, (time,): narrow ones, and for V and E wide ones without a P wave."""
+    time = np.arange(samples) / fs
+    signal = generator.normal(0, 0.01, samples)
+    for centre, symbol in zip(centres, symbols):
+        near = slice(max(0, int(centre - 0.4 * fs)), int(centre + 0.6 * fs))
+        wide = symbol in "VE"
+        for delay, width, height in _WAVES[wide:]:
+            width = width * 3 if wide else width
+            signal[near] += height * np.exp(-(((time[near] - centre / fs - delay) / width) ** 2) / 2)
+    return signal
