@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 
 import numpy as np
@@ -51,6 +52,7 @@ def test_no_label_takes_no_part():
     assert label_matrix([], ["a"]).shape == (0, 1)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_databases_name_the_tasks_that_their_plans_declare(tmp_path, ptb_xl_folder):
     challenge = tmp_path / "training2017"
     challenge.mkdir()
@@ -58,6 +60,11 @@ def test_databases_name_the_tasks_that_their_plans_declare(tmp_path, ptb_xl_fold
     (challenge / "A00001.hea").write_text("A00001 1 300 9000\n")
     sources = {"ptb_xl": ptb_xl_folder(), "cinc2017": challenge}
     for name, database in DATABASES.items():
-        declared = database.plan(sources[name]).tasks if name in sources else ()
-        assert database.tasks == tuple(task.name for task in declared)
+        declared = ()
+        if name not in ("files", "wfdb_folder", "table"):  # whose options say
+            if name not in sources:
+                sources[name] = tmp_path / name
+                importlib.import_module(f"tests.layouts.{name}").write(sources[name])
+            declared = database.plan(sources[name]).tasks
+        assert database.tasks == tuple(task.name for task in declared), name
     assert len(DATABASES["ptb_xl"].tasks) == 5
