@@ -54,7 +54,7 @@ def convert(
 
     Args:
         database: a name of ``openclef.database.DATABASES``.
-        src: the source folder.
+        src: the source folder; for ``files`` the CSV file that lists them.
         dst: the store's folder.
         workers: processes; None: one a core.
         overwrite: replace the store, or the unfinished conversion, that stands in ``dst``.

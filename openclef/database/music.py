@@ -115,7 +115,7 @@ def plan(
     rows = _read_table(folder / "subject-info.csv")
     if not next((folder / "Holter_ECG").glob("*_H.hea"), None):
         raise FileNotFoundError(f"{folder} holds no record under Holter_ECG. {where_to_get(DATABASE)}")
-    without = rows["holter available"] != "1"
+    without = rows["holter available"].map(_code) != "1"
     if without.any():
         warnings.warn(f"{int(without.sum())} of {len(rows)} patients have no Holter; left out", stacklevel=2)
     patients = _patients(rows[~without].reset_index(drop=True), split)

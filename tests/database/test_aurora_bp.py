@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import openclef
+from openclef.checking import check
 from openclef.database.plan import split_by_subject
 from tests.layouts import aurora_bp
 
@@ -72,6 +73,7 @@ def test_labels_splits_and_metadata(tmp_path, source, store):
     assert records.weight_kg["a000"] == 68.0
     assert records.sex[["a000", "a001"]].tolist() == ["female", "male"]
     assert records.hypertension[["a000", "a001"]].tolist() == [0, 1]
+    assert check(store).ok, str(check(store))
     own = convert(source[0], tmp_path / "own", target="measurement").records.set_index("record_id")
     np.testing.assert_array_equal(own["aurora_bp/sbp"], table.sbp[own.index])
     assert np.isnan(own["aurora_bp/dbp"]["a009"])

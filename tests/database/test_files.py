@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import openclef
+from openclef.checking import check
 from openclef.database.plan import split_by_subject
 from tests.layouts import files
 
@@ -93,7 +94,8 @@ def test_labels_and_metadata(source, converted):
     np.testing.assert_array_equal(records["ecgs/findings/LVH"], [float(n % 3 < 2) for n in range(200)])
     np.testing.assert_array_equal(records["ecgs/ef"], table.ef.astype(float))
     np.testing.assert_array_equal(records.age_years, table.age_years.astype(float))
-    assert records.sex.tolist() == ["male", "female"] * 100
+    assert records.sex.tolist() == table.sex.map({"m": "male", "f": "female"}).tolist()
+    assert check(store).ok, str(check(store))
 
 
 def test_labels_are_what_the_options_say(tmp_path, small):

@@ -10,6 +10,7 @@ import pytest
 import wfdb
 
 import openclef
+from openclef.checking import check
 from openclef.database.mc_med import DISCHARGE_DISPOSITIONS, discharge_group
 from tests.layouts import mc_med
 from tests.layouts.mc_med import csn
@@ -80,6 +81,7 @@ def test_labels_and_metadata(converted):
         counts = records.groupby([f"mc_med/{task}", "split"]).size().unstack(fill_value=0)
         labels = list(store.tasks[f"mc_med/{task}"].labels)
         assert (counts.loc[labels, ["train", "val", "test"]] > 0).all(axis=None)
+    assert check(store).ok, str(check(store))
     told = " | ".join(warned)
     assert "1 visits have other values of ED_dispo, for example 'Observatory'" in told
     assert "1 of 64 values of sbp_mmhg are outside 40 to 300, for example 0; they count as unknown" in told

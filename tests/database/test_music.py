@@ -8,6 +8,7 @@ import pytest
 import wfdb
 
 import openclef
+from openclef.checking import check
 from openclef.database.music import LABELS, TASK
 from tests.layouts import music
 
@@ -65,6 +66,7 @@ def test_outcomes_and_metadata(tmp_path, source):
     ]  # fmt: skip
     counts = records.groupby([TASK, "split"]).size().unstack(fill_value=0)
     assert (counts.loc[list(LABELS)] > 0).all(axis=None)
+    assert check(store).ok, str(check(store))
 
 
 @pytest.mark.filterwarnings("ignore:1 patients have the causes")

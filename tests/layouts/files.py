@@ -35,17 +35,18 @@ def write(folder: str | Path, *, files: int = 200, seed: int = 0) -> pd.DataFram
     for number in range(files):
         fs, ending = RATES[number % len(RATES)], ENDINGS[number % len(ENDINGS)]
         path = f"{ending}/e{number:03d}.{ending}"
+        subject = number - number % 3 // 2
         (folder / ending).mkdir(parents=True, exist_ok=True)
         _write_file(folder / path, number, fs, stated=ending in ("npz", "hea"))
         rows.append(
             {
                 "path": path,
-                "subject_id": f"s{number - number % 3 // 2:03d}",
+                "subject_id": f"s{subject:03d}",
                 "fs": "" if ending in ("npz", "hea", "tsv") else f"{fs:g}",
                 "leads": "I" if ending == "npy" else "",
                 "unit": "mV" if ending == "npy" else "",
                 "age_years": str(int(generator.integers(20, 90))),
-                "sex": "mf"[number % 2],
+                "sex": "mf"[subject % 2],
                 "af": str(number % 2),
                 "rhythm": ("SR", "AF", "paced")[number % 3],
                 "findings": ("LVH;LBBB", "LVH", "RBBB")[number % 3],
