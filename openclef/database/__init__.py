@@ -5,7 +5,18 @@ A new database is one file here and one line in ``DATABASES``.
 
 from __future__ import annotations
 
-from openclef.database import aurora_bp, cinc2017, files, mc_med, mitdb, music, ptb_xl, table, wfdb_folder
+from openclef.database import (
+    aurora_bp,
+    cinc2017,
+    files,
+    icentia11k,
+    mc_med,
+    mitdb,
+    music,
+    ptb_xl,
+    table,
+    wfdb_folder,
+)
 from openclef.database.plan import Database
 
 __all__ = ["DATABASES", "Database"]
@@ -16,6 +27,7 @@ DATABASES: dict[str, Database] = {
     "music": music.DATABASE,
     "mc_med": mc_med.DATABASE,
     "aurora_bp": aurora_bp.DATABASE,
+    "icentia11k": icentia11k.DATABASE,
     "mitdb": mitdb.DATABASE,
     "files": files.DATABASE,
     "wfdb_folder": wfdb_folder.DATABASE,
