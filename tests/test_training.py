@@ -166,6 +166,16 @@ def test_killed_at_five_random_moments_ends_with_the_same_weights(small_store, t
     assert _weights(killed) == _weights(never)
 
 
+def test_the_best_epoch_is_the_lowest_and_nan_is_never_best() -> None:
+    from openclef.training import _is_lowest
+
+    nan = float("nan")
+    for losses, best in (([2.0, 1.0, 1.5], [0, 1]), ([nan, 3.0, nan], [0, 1]), ([1.0, 1.0], [0])):
+        rows = [{"val_loss": value} for value in losses]
+        found = [end for end in range(len(rows)) if _is_lowest(rows[: end + 1], "val_loss")]
+        assert found == best
+
+
 def test_refuses_finished_or_other_runs(whole: Path, small_store, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="finished run"):
         openclef.pretrain([small_store], whole, **SMALL)

@@ -279,7 +279,7 @@ openclef.finetune("random_encoder", {store!r}, "beat/rate", {out!r}, epochs=12, 
 
 def _start(store, out: Path) -> subprocess.Popen:
     code = SCRIPT.format(store=str(store.path), out=str(out))
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.slow
