@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from openclef.database import (
     aurora_bp,
+    chapman,
     cinc2017,
     files,
     icentia11k,
@@ -23,6 +24,7 @@ __all__ = ["DATABASES", "Database"]
 
 DATABASES: dict[str, Database] = {
     "ptb_xl": ptb_xl.DATABASE,
+    "chapman": chapman.DATABASE,
     "cinc2017": cinc2017.DATABASE,
     "music": music.DATABASE,
     "mc_med": mc_med.DATABASE,
