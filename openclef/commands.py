@@ -506,7 +506,7 @@ def evaluate(
         lead: lead by name.
         split: where to judge; choose on val, and look at test once (looks are not counted).
         label_share: share of training subjects whose labels are used, above 0 and at most 1.
-        baselines: put random encoders and age and sex beside the model.
+        baselines: put random encoders and age and sex beside the model, and beside finetune training from scratch.
         full: print every metric, of every label too, and not only the first two over all labels.
         out: folder for metrics.json, predictions.parquet and evaluation.json; fine-tuned runs are kept in its "runs",
             and an interrupted evaluation goes on with them.
@@ -520,6 +520,7 @@ def evaluate(
     if out is not None:
         check_folder(out)
     opened = [stores] if isinstance(stores, str) else stores
+    beside = ("random_encoder", "age_sex", "scratch")[: 3 if protocol == "finetune" else 2]
     result = run(
         model,
         opened,
@@ -528,7 +529,7 @@ def evaluate(
         lead=lead,
         split=split,
         label_share=label_share,
-        baselines=("random_encoder", "age_sex") if baselines else (),
+        baselines=beside if baselines else (),
         draws=draws,
         seeds=seeds,
         finetuning=_finetuning(finetuning or {}),
