@@ -181,7 +181,9 @@ def read_codes(path: str | Path) -> dict[str, str]:
     table.columns = [re.sub(r"\W", "", column).lower() for column in table.columns]
     absent = [column for column in ("acronymname", "snomed_ct") if column not in table]
     if absent:
-        raise ValueError(f"{path} lacks Acronym Name or Snomed_CT; it has {', '.join(map(str, table))}: fetch it again")
+        raise ValueError(
+            f"{path} lacks Acronym Name or Snomed_CT; it has {', '.join(map(str, table))}: fetch it again"
+        )
     table = table.apply(lambda column: column.str.strip())
     table = table[table["acronymname"].isin(LABELS)]
     missing = sorted(set(LABELS) - set(table["acronymname"]))
