@@ -45,6 +45,7 @@ def labelled(records, name):
 
 def test_signals_are_what_was_written(source, store):
     _, truth = source
+    assert not openclef.check(store).problems
     assert (store.name, store.fs, store.samples) == ("chapman", 500, 5000)
     assert store.leads == chapman.LEADS
     assert set(store.records.record_id) == set(truth) - {*SKIPPED, "JS01052", "JS23074"}

@@ -42,6 +42,7 @@ def plan(source, **settings):
 
 def test_windows_are_what_was_written(source, store):
     _, truth = source
+    assert not openclef.check(store).problems
     assert (store.name, store.fs, store.leads, store.samples) == ("icentia11k", 250, ("I",), 2500)
     for row, record in enumerate(store.records.itertuples()):
         segment, _, task = record.record_id.rsplit("_", 2)

@@ -43,6 +43,7 @@ def plan(folder, **settings):
 
 def test_signals_are_what_was_written(source, store):
     _, truth, _ = source
+    assert not openclef.check(store).problems
     assert (store.name, store.fs, store.leads, store.samples) == ("mimic_iv_lvef", 500, LEADS, 5000)
     assert set(store.records.record_id) == set(truth) - {record(4), record(5), record(8)}
     order = [mimic_iv_lvef.LEADS.index(lead) for lead in LEADS]

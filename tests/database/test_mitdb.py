@@ -34,6 +34,7 @@ def convert(source, dst, **settings):
 def test_windows_are_what_was_written(tmp_path, source):
     folder, truth = source
     store = convert(folder, tmp_path / "store")
+    assert not openclef.check(store).problems
     assert (store.name, store.fs, store.leads, store.samples) == ("mitdb", 360, ("MLII",), 3600)
     assert set(store.records.source_record) == USED
     for row, record in enumerate(store.records.itertuples()):

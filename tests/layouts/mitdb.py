@@ -72,13 +72,14 @@ def _write_record(
         adc_gain=[GAIN] * 2, baseline=[BASELINE] * 2, write_dir=str(folder),
     )  # fmt: skip
     sums = [(int(column.sum()) + 32768) % 65536 - 32768 for column in digital.T]
-    age = -1 if name == "103" else 30 + 4 * number
+    person = NAMES.index("201") if name == "202" else number
+    age = -1 if name == "103" else 30 + 4 * person
     header = [f"{name} 2 {FS} {samples}"]
     header += [
         f"{name}.dat 212 {GAIN} 11 {BASELINE} {first} {check} 0 {lead}"
         for first, check, lead in zip(digital[0], sums, leads)
     ]
-    header += [f"# {age} {'FM'[number % 2]} {1000 + number} 654 x1", "# Digoxin, 2 a day"]
+    header += [f"# {age} {'FM'[person % 2]} {1000 + number} 654 x1", "# Digoxin, 2 a day"]
     (folder / f"{name}.hea").write_text("\n".join(header) + "\n")
     wfdb.wrann(
         name, "atr", np.concatenate([[18], centres]), symbol=["+", *symbols], write_dir=str(folder),
