@@ -25,8 +25,8 @@ __all__ = ["DATABASES", "Database"]
 
 DATABASES: dict[str, Database] = {
     "ptb_xl": ptb_xl.DATABASE,
-    "chapman": chapman.DATABASE,
     "cinc2017": cinc2017.DATABASE,
+    "chapman": chapman.DATABASE,
     "music": music.DATABASE,
     "mc_med": mc_med.DATABASE,
     "aurora_bp": aurora_bp.DATABASE,
