@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+import openclef
 from openclef.augment import Views
 from openclef.checking import check
 from openclef.optimisation import Optimisation
@@ -31,7 +33,7 @@ TASKS = ("sim/low_ef", "sim/lvh", "sim/af")
 METHODS = ("simclr", "clef")
 BASELINES = ("random_encoder", "age_sex")
 BATCH_SIZE = 64
-LEAST_PATIENTS = 150  # three fifths of them train, and must fill a batch
+LEAST_PATIENTS = 600  # with fewer hardly a disease has ten test patients, and nothing is measured
 
 
 def run_demo(out: Path, *, patients: int = 2000, epochs: int = 15, seed: int = 0) -> pd.DataFrame:
@@ -57,7 +59,7 @@ def run_demo(out: Path, *, patients: int = 2000, epochs: int = 15, seed: int = 0
         >>> run_demo(Path("runs/demo"), patients=20)
         Traceback (most recent call last):
         ...
-        ValueError: patients is 20; the demo needs at least 150: pass patients=150 or more.
+        ValueError: patients is 20; the demo needs at least 600: pass patients=600 or more.
     """
     check_counts(patients=patients, epochs=epochs, seed=seed)
     if patients < LEAST_PATIENTS:
@@ -66,6 +68,9 @@ def run_demo(out: Path, *, patients: int = 2000, epochs: int = 15, seed: int = 0
             f"pass patients={LEAST_PATIENTS} or more."
         )
     console = Console()
+    _claim(
+        out, {"patients": patients, "epochs": epochs, "seed": seed, "openclef_version": openclef.__version__}
+    )
     store = _store(out / "store", patients, seed, console)
     print_risk(store, "score2", console)
     _pretrain(store, out, epochs, seed, console)
@@ -87,15 +92,31 @@ def run_demo(out: Path, *, patients: int = 2000, epochs: int = 15, seed: int = 0
     return metrics
 
 
+def _claim(out: Path, settings: dict[str, object]) -> None:
+    """Note the demo's settings in its folder, or refuse a folder that holds one with others."""
+    note = out / "demo.json"
+    if out.is_file():
+        raise FileExistsError(f"{out} is a file; pass a folder for the demo.")
+    if note.exists():
+        try:
+            before = json.loads(note.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{note} is damaged ({error}); pass another folder with out.") from error
+        if before != settings:
+            raise FileExistsError(
+                f"{out} holds a demo with other settings ({before}); pass another folder with out, or the same ones."
+            )
+        return
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} is not empty and holds no demo; pass another folder with out.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(note, lambda path: path.write_text(json.dumps(settings, indent=1), encoding="utf-8"))
+
+
 def _store(folder: Path, patients: int, seed: int, console: Console) -> Store:
     """The simulated cohort with SCORE2, checked."""
     if (folder / "dataset.json").exists():
         store = open_store(folder)
-        if store.subject_namespace != f"sim-A-{seed}" or store.records["subject_id"].nunique() != patients:
-            raise FileExistsError(
-                f"{folder} holds another cohort ({store.title}); pass another folder with out, or the same "
-                "patients and seed."
-            )
     else:
         console.print(f"Simulating {patients:,} patients")
         store = simulate(folder, patients=patients, seed=seed)
@@ -183,10 +204,14 @@ def _reading(results: dict[str, dict[str, Result]]) -> str:
         lines.append(
             f"Too few test patients with or without it: {', '.join(unmeasured)}; pass more patients."
         )
-    found = [row["task"] for each in rows[:1] for row in table.to_dict("records") if row["p"] < 0.05]
+    if rows:
+        found = [row["task"] for row in table.to_dict("records") if row["p"] < 0.05]
+        said = f"a difference on {', '.join(found)}" if found else "no difference"
+        said += " between guided and unguided pretraining beyond chance"
+    else:
+        said = "nothing was measured"
     lines.append(
-        f"Reading: {'a difference on ' + ', '.join(found) if found else 'no difference'} between guided and unguided "
-        "pretraining beyond chance, on simulated patients with one seed and minutes of training. It shows that the "
-        "parts work together, not what guidance is worth."
+        f"Reading: {said}, on simulated patients with one seed and minutes of training. This shows that the parts work "
+        "together, not what guidance is worth."
     )
     return "\n".join(lines)

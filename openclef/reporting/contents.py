@@ -276,17 +276,34 @@ def _labels(paths: list[Path]) -> dict[Path, str]:
 def _stores_of(
     config: dict[str, Any], run: Path, beneath: list[Store], given: Sequence[Store] | None
 ) -> tuple[list[Store], list[str]]:
-    """Find the stores that a run names: among those given, beneath the folders, then where config.json says."""
+    """Find the stores that a run names: among those given, else beneath the folders or where config.json says.
+
+    A store is known by the hash of its records; only one that was given may stand in by its name, with a note.
+    """
     entries = config.get("stores")
     entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     found: list[Store] = []
     absent = []
     for entry in entries:
-        store = _match(entry, given or beneath) if given is not None or beneath else None
-        if store is None and given is None:
-            store = _at_path(str(entry.get("path", "")), run)
+        candidates = list(beneath if given is None else given)
+        if given is None:
+            at_path = _at_path(str(entry.get("path", "")), run)
+            candidates += [at_path] if at_path is not None else []
+        store = next((s for s in candidates if s.info["records_sha256"] == entry.get("records_sha256")), None)
+        if store is None and given is not None:
+            store = next((s for s in candidates if s.name == entry.get("name")), None)
+            if store is not None:
+                absent.append(
+                    f"{store.path} stands in for the store {store.name} of this run by its name: its records differ "
+                    "from those that the run was trained on."
+                )
         if store is not None:
             found.append(store)
+        elif candidates and given is None and any(s.name == entry.get("name") for s in candidates):
+            absent.append(
+                f"The store {entry.get('name', '?')} of this run is not there as it was: another one of that name has "
+                "other records. Pass the right folder as stores=[...] (--stores on the command line)."
+            )
         else:
             absent.append(
                 f"The store {entry.get('name', '?')} of this run is not at {entry.get('path', '?')}: "
@@ -295,13 +312,6 @@ def _stores_of(
     if given and not found:
         return list(given), []
     return found, absent
-
-
-def _match(entry: dict[str, Any], stores: Sequence[Store]) -> Store | None:
-    for store in stores:
-        if store.info["records_sha256"] == entry.get("records_sha256"):
-            return store
-    return next((store for store in stores if store.name == entry.get("name")), None)
 
 
 def _at_path(path: str, run: Path) -> Store | None:
@@ -333,6 +343,6 @@ def origin(name: str, info: dict[str, Any] | None = None) -> str:
     said = [str(info.get(each, "")).lower() for each in ("title", "source")]
     if name.startswith("semi_synthetic") or any(text.startswith("semi-synthetic") for text in said):
         return "semi-synthetic"
-    if name.startswith("sim") or any(text.startswith("simulated") for text in said):
+    if name == "sim" or any(text.startswith("simulated") for text in said):
         return "simulated"
     return ""

@@ -259,6 +259,9 @@ def reading(rows: pd.DataFrame, metric: str) -> str:
     if not base.any():
         return start + "; no baseline was judged beside it."
     rival_row = ordered[base].iloc[0]
+    ends = [float(row[end]) for row in (best, rival_row) for end in ("low", "high")]
+    if not np.isfinite(ends).all():
+        return f"{start}; the best baseline is {rival_row['model']}, {_interval(rival_row)}."
     overlap = best["low"] <= rival_row["high"] and rival_row["low"] <= best["high"]
     return f"{start}; the best baseline is {rival_row['model']}, {_interval(rival_row)}: the intervals " + (
         "overlap." if overlap else "do not overlap."

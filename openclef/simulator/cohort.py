@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from openclef.simulator.missingness import KINDS, shares_of
 from openclef.simulator.patients import draw_patients
 from openclef.simulator.physiology import Condition
 from openclef.simulator.recording import simulate_ecg
+from openclef.statistics import check_counts
 from openclef.store import Store, StoreWriter, Task
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def simulate(
         records_per_patient: Mean number of records of a patient, over years; their numbers are geometric.
         missing_share: Share of unknown values, 0..1: one for all, or by group, as {"lipids": 0.6, "smoker": 0.2}
             (`openclef.simulator.GROUPS`; groups left out are known).
-        missing_kind: "at_random", or "healthy": more often unknown in the healthy.
+        missing_kind: "at_random", or "healthy": more often unknown in those who were healthy at the first visit. Which
+            values are known then says something about disease, at rho 0 too.
         seconds: Length of each ECG in s.
         fs: Sampling rate in Hz.
         workers: Processes; None for one a processor core.
@@ -95,6 +96,7 @@ def simulate(
         ...     len(store), store.leads[:3], store.fs, sorted(store.tasks)[:2]
         (5, ('I', 'II', 'III'), 250.0, ['sim/af', 'sim/age'])
     """
+    check_counts(patients=patients, seed=seed, **({} if workers is None else {"workers": workers}))
     ranges: tuple[tuple[str, Any, float, float], ...] = (
         ("patients", patients, 1, 10_000_000),
         ("seed", seed, 0, 2**63 - 1),
@@ -102,9 +104,10 @@ def simulate(
         ("records_per_patient", records_per_patient, 1, 50),
         ("seconds", seconds, 1.0, 600.0),
         ("fs", fs, 100.0, 2000.0),
-        ("workers", 1 if workers is None else workers, 1, math.inf),
     )
     for name, value, low, high in ranges:
+        if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.number)):
+            raise ValueError(f"{name} is {value!r}; accepted are numbers from {low:g} to {high:g}; pass one.")
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; accepted are {low:g} to {high:g}; pass another {name}.")
     chosen = chosen_configuration(configuration)

@@ -16,7 +16,7 @@ from openclef.simulator.recording import Equipment
 
 __all__ = ["CONFIGURATIONS", "MODEL_VERSION", "Configuration", "Disease", "Hospital", "chosen_configuration"]
 
-MODEL_VERSION = 2  # raised whenever the simulated values change by anything but a configuration
+MODEL_VERSION = 3  # raised whenever the simulated values change by anything but a configuration
 
 
 @dataclass(frozen=True)

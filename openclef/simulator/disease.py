@@ -8,7 +8,9 @@ adds up over the years above thresholds, saturates and has synergies. Each disea
 of the normal score E of the damage among the configuration's patients and a standard normal frailty F that no
 measurement shows. Disease is L above the threshold that gives its prevalence: rho is the share of the liability's
 variance that risk factors explain (the liability-threshold model: Falconer, Ann Hum Genet 1965;29:51). At
-rho = 0 risk factors say nothing about disease, and `expected_auroc` says what they can say at most at any other.
+rho = 0 risk factors say nothing about disease, and `expected_auroc` says what they can say at most at any other. All
+this is about first visits: damage grows from visit to visit while frailty stays, so later ones have more disease, and
+more of it is explained.
 """
 
 from __future__ import annotations
@@ -83,19 +85,26 @@ def exposure(visits: pd.DataFrame, configuration: Configuration, name: str) -> A
         >>> bool(abs(scores.mean()) < 0.06 and abs(scores.std() - 1) < 0.04)
         True
     """
-    scale = _reference(configuration)[name]
-    steps = (np.arange(len(scale)) + 0.5) / len(scale)
-    return np.interp(damage(visits, configuration.diseases[name]), scale, ndtri(steps))
+    return np.interp(damage(visits, configuration.diseases[name]), *_reference(configuration)[name])
 
 
 @lru_cache(maxsize=16)
-def _reference(configuration: Configuration) -> dict[str, Array]:
-    """Sorted damage of a fixed draw of the configuration's patients, by disease."""
+def _reference(configuration: Configuration) -> dict[str, tuple[Array, Array]]:
+    """Damage in a fixed draw of the configuration's patients and its normal scores, by disease; ties share one."""
+    visits = _reference_visits(configuration)
+    scales = {}
+    for name, disease in configuration.diseases.items():
+        values, count = np.unique(damage(visits, disease), return_counts=True)
+        scales[name] = (values, ndtri((np.cumsum(count) - count / 2) / count.sum()))
+    return scales
+
+
+def _reference_visits(configuration: Configuration) -> pd.DataFrame:
     people, chance = draw_people(REFERENCE_PATIENTS, REFERENCE_SEED, configuration)
-    visits = draw_visits(people, chance, REFERENCE_SEED, records_per_patient=1.0)
-    return {name: np.sort(damage(visits, each)) for name, each in configuration.diseases.items()}
+    return draw_visits(people, chance, REFERENCE_SEED, records_per_patient=1.0)
 
 
+@lru_cache(maxsize=16)
 def exposure_correlation(configuration: Configuration) -> Array:
     """Return the correlation of the three exposures among the configuration's patients, (3, 3).
 
@@ -104,8 +113,7 @@ def exposure_correlation(configuration: Configuration) -> Array:
         >>> bool((exposure_correlation(CONFIGURATIONS["A"]) > 0.5).all())
         True
     """
-    people, chance = draw_people(REFERENCE_PATIENTS, REFERENCE_SEED, configuration)
-    visits = draw_visits(people, chance, REFERENCE_SEED, records_per_patient=1.0)
+    visits = _reference_visits(configuration)
     return np.corrcoef([exposure(visits, configuration, name) for name in configuration.diseases])
 
 

@@ -179,9 +179,9 @@ def _heart(
 
     shape = ordinary_beat(p_s=p_s, pr_s=pr_s, qrs_s=qrs_s, qt_s=qt_s + 0.6 * (qrs_s - normal_qrs_s))
     shape.vary(p.wave_log_sd, p.wave_direction_sd_deg, waves)
-    _atria(shape, p, z, condition, atrial, voltage, load)
+    _atria(shape, p, z, atrial, voltage, load)
     _repolarise(shape, p, z, condition, strain, weak, load)
-    _depolarise(shape, p, z, condition, voltage, weak, load)
+    _depolarise(shape, p, z, voltage, weak, load)
     turn = rotation(
         p.axis_deg
         + p.axis_sd_deg * z["axis"]
@@ -279,7 +279,6 @@ def _atria(
     shape: Shape,
     p: Physiology,
     z: dict[str, float],
-    condition: Condition,
     atrial: float,
     voltage: float,
     load: float,
@@ -351,7 +350,6 @@ def _depolarise(
     shape: Shape,
     p: Physiology,
     z: dict[str, float],
-    condition: Condition,
     voltage: float,
     weak: float,
     load: float,

@@ -58,7 +58,8 @@ def draw_patients(
         rho: Share of the liability to disease that risk factors explain, 0..0.75.
         records_per_patient: Mean number of records of a patient, 1 or more.
         missing_share: Share of unknown values, one for all or by group (`missingness.GROUPS`).
-        missing_kind: "at_random", or "healthy" (more often unknown in the healthy).
+        missing_kind: "at_random", or "healthy": more often unknown in those who were healthy at the first visit. Which
+            values are known then says something about disease, at rho 0 too.
 
     Returns:
         One row a record, patient by patient: the columns of `KNOWN` and `HIDDEN` (NaN where unknown), the
@@ -93,16 +94,19 @@ def draw_patients(
         visits[list(HIDDEN)],
         shares=shares_of(missing_share),
         kind=missing_kind,
-        illness=_illness(liability, chosen, rho),
+        illness=_illness(liability, visits["visit"].to_numpy(), chosen, rho)
+        if missing_kind == "healthy"
+        else np.zeros(len(visits)),
         of_patients=chance[patient, 12:19],
         of_visits=visits[[f"chance {column}" for column in range(len(GROUPS))]].to_numpy(),
     )
     return pd.concat([visits[list(KNOWN)], hidden, pd.DataFrame(truth)], axis=1)
 
 
-def _illness(liability: pd.DataFrame, configuration: Configuration, rho: float) -> Array:
-    """The three liabilities' sum, standardised with the correlation that they have among first visits."""
+def _illness(liability: pd.DataFrame, visit: Array, configuration: Configuration, rho: float) -> Array:
+    """The three liabilities' sum at the patient's first visit, standardised with their correlation there."""
     shared = (1 - rho) * configuration.shared_frailty
     correlation = rho * exposure_correlation(configuration) + shared
     np.fill_diagonal(correlation, 1.0)
-    return liability.sum(axis=1).to_numpy() / np.sqrt(correlation.sum())
+    total = liability.sum(axis=1).to_numpy() / np.sqrt(correlation.sum())
+    return total[visit == 0][np.cumsum(visit == 0) - 1]

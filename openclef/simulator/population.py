@@ -47,6 +47,7 @@ TREATMENT_LOWERS_SBP_MMHG = 10.0  # what the heart had borne before
 AGES_YEARS = (18.0, 95.0)
 MEAN_YEARS_BETWEEN_VISITS = 1.5
 MOST_VISITS = 200
+OLDEST_YEARS = 100.0  # nobody comes later
 
 _BLOCK = 5  # of each five patients three train, one validates, one tests
 _PATIENT_COLUMNS = (
@@ -152,7 +153,8 @@ def draw_visits(people: pd.DataFrame, chance: Array, seed: int, records_per_pati
         people: Patients from `draw_people`.
         chance: Their uniform numbers; the first seven are used here.
         seed: The same seed.
-        records_per_patient: Mean number of records; their numbers are geometric, one at least.
+        records_per_patient: Mean number of records; their numbers are geometric, one at least. Visits after the age of
+            100 are left out.
 
     Returns:
         One row a record, patient by patient: `patient` (row in people), `visit`, `years_since_first`, and the
@@ -172,13 +174,14 @@ def draw_visits(people: pd.DataFrame, chance: Array, seed: int, records_per_pati
 
     patients = len(people)
     count = _visit_counts(chance[:, 0], records_per_patient)
+    first_age = people["age_years"].to_numpy()
     parts, since = [], np.zeros(patients)
     for visit in range(int(count.max(initial=0))):
         drawn = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, visit)))
         uniform = drawn.random((patients, _VISIT_COLUMNS)).clip(1e-9, 1 - 1e-9)
         if visit:
             since = since - MEAN_YEARS_BETWEEN_VISITS * np.log(uniform[:, 0])
-        here = np.flatnonzero(count > visit)
+        here = np.flatnonzero((count > visit) & (first_age + since <= OLDEST_YEARS))
         part = measure(people.iloc[here], chance[here], uniform[here], since[here])
         part.insert(0, "patient", here)
         part.insert(1, "visit", visit)
@@ -207,7 +210,7 @@ def measure(people: pd.DataFrame, chance: Array, uniform: Array, since: Array) -
     """
     table = people.copy()
     table["years_since_first"] = since.round(2)
-    age = np.minimum(people["age_years"].to_numpy() + np.floor(since), 105.0)
+    age = people["age_years"].to_numpy() + np.floor(since)
     male = (people["sex"] == "male").to_numpy(float)
     diabetes = people["diabetes"].to_numpy()
     usual, today = (

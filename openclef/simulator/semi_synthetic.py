@@ -5,7 +5,8 @@ NHANES, and given the labels at a chosen strength rho: the labels become a liabi
 in the ill and below it in the others; the threshold is that of the label's frequency at this age and sex), and a
 patient's risk factors are those at the quantile Phi(sqrt(rho) U + sqrt(1 - rho) e) of the lifetime's damage
 among candidates of the same age and sex. So given age and sex the risk factors keep NHANES's distribution whatever
-rho is, and rho alone says how much they tell about the labels beyond age and sex: nothing at 0. Whatever is shown on
+rho is, and rho alone says how much they tell about the labels beyond age and sex: nothing at 0. Risk factors that the
+store does know stay, and the candidates share them; what is drawn is then drawn given them too. Whatever is shown on
 such a store is semi-synthetic; its name, title, tasks and columns say so.
 """
 
@@ -25,6 +26,7 @@ from openclef.simulator.configuration import Configuration, chosen_configuration
 from openclef.simulator.disease import MOST_RHO, damage
 from openclef.simulator.missingness import GROUPS, KINDS, hide, shares_of
 from openclef.simulator.population import draw_history, measure
+from openclef.statistics import check_counts
 from openclef.store import Store, StoreWriter, Task, open_store
 
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ def simulate_metadata(
             the variance of a liability behind the labels.
         configuration: "A", "B" or a `Configuration`: whose damage to the ventricle counts.
         missing_share: Share of drawn values that stay unknown, as in `openclef.simulate`.
-        missing_kind: "at_random", or "healthy": more often unknown in the healthy.
+        missing_kind: "at_random", or "healthy": more often unknown in the healthy. Which values are known then
+            tells the labels, at rho 0 too.
         seed: Seed of everything drawn.
         overwrite: Replace a store that is already there.
 
@@ -87,9 +90,9 @@ def simulate_metadata(
         ('semi_synthetic_sim', 'semi_synthetic/af', True)
     """
     opened = store if isinstance(store, Store) else open_store(store)
-    chosen = _check(opened, task, healthy, rho, configuration, missing_kind, seed)
-    shares = shares_of(missing_share)
     labels = (healthy,) if isinstance(healthy, str) else tuple(healthy)
+    chosen = _check(opened, Path(dst), task, labels, rho, configuration, missing_kind, seed)
+    shares = shares_of(missing_share)
     settings = {
         "store": opened.info["records_sha256"],
         "task": task,
@@ -131,21 +134,25 @@ def simulate_metadata(
 
 def _check(
     store: Store,
+    dst: Path,
     task: str,
-    healthy: str | Sequence[str],
+    healthy: tuple[str, ...],
     rho: float,
     configuration: str | Configuration,
     missing_kind: str,
     seed: int,
 ) -> Configuration:
     """Refuse what cannot be drawn, before a folder is touched; return the configuration."""
-    if not 0 <= rho <= MOST_RHO:
-        raise ValueError(f"rho is {rho}; accepted are 0 to {MOST_RHO:g}; pass another rho.")
-    if isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {seed}; accepted are 0 to {2**63 - 1}; pass another seed.")
+    check_counts(seed=seed)
+    if isinstance(rho, (bool, str)) or not 0 <= rho <= MOST_RHO:
+        raise ValueError(f"rho is {rho!r}; accepted are 0 to {MOST_RHO:g}; pass another rho.")
     if missing_kind not in KINDS:
         raise ValueError(
             f"missing_kind is {missing_kind!r}; accepted are {', '.join(KINDS)}; pass one of these."
+        )
+    if dst.resolve() == store.path.resolve():
+        raise ValueError(
+            f"dst is {dst}, the store itself; pass another folder: the real store stays as it is."
         )
     absent = [name for name in ("age_years", "sex") if name not in store.records]
     if absent:
@@ -158,17 +165,30 @@ def _check(
         raise ValueError(
             f"task is {task!r}; accepted are {', '.join(fit) or 'none of this store'}; pass one of these."
         )
-    unknown = [
-        name
-        for name in ([healthy] if isinstance(healthy, str) else healthy)
-        if name not in store.tasks[task].labels
-    ]
+    labels = store.tasks[task].labels
+    unknown = [name for name in healthy if name not in labels]
     if unknown:
         raise ValueError(
-            f"healthy names {', '.join(unknown)}; accepted are {', '.join(store.tasks[task].labels)}; "
-            f"pass labels of {task}."
+            f"healthy names {', '.join(unknown)}; accepted are {', '.join(labels)}; pass labels of {task}."
+        )
+    records = store.records[_can_draw(store.records)]
+    if records.empty:
+        raise ValueError(
+            f"{store.path} knows no adult's age and sex together; risk factors are drawn given both: "
+            "pass a store that has them."
+        )
+    ill = _ill(records, store.tasks[task], healthy)
+    if not {0.0, 1.0} <= set(ill[~np.isnan(ill)]):
+        raise ValueError(
+            f"by {task} with healthy={list(healthy)} {'everyone' if (ill == 1).any() else 'nobody'} is ill; "
+            f"risk factors cannot follow that: pass as healthy the labels that are not ill, of {', '.join(labels)}."
         )
     return chosen_configuration(configuration)
+
+
+def _can_draw(records: pd.DataFrame) -> pd.Series:
+    """Records of adults whose age and sex are known; NHANES says nothing about children."""
+    return (records["age_years"] >= 18) & records["sex"].isin(["female", "male"])
 
 
 def _with_factors(
@@ -181,14 +201,11 @@ def _with_factors(
     kind: str,
     seed: int,
 ) -> pd.DataFrame:
-    """The store's records with risk factors; records without age or sex get none."""
+    """The store's records with risk factors; children and records without age or sex get none."""
     import pandas as pd
 
     records = store.records.reset_index(drop=True)
-    able = records["age_years"].notna() & records["sex"].isin(["female", "male"])
-    if not able.any():
-        raise ValueError(f"{store.path} knows no record's age and sex; risk factors are drawn given both.")
-    known = records[able].sort_values(["subject_id", "age_years"], kind="stable")
+    known = records[_can_draw(records)].sort_values(["subject_id", "age_years"], kind="stable")
     subject, first = np.unique(known["subject_id"].to_numpy(str), return_inverse=True)
     firsts = np.searchsorted(first, np.arange(len(subject)))
     people = known.iloc[firsts]
@@ -212,16 +229,21 @@ def _with_factors(
         of_visits=of_visit[:, 12 : 12 + len(GROUPS)],
     )
     for name in hidden:
-        whole = np.full(len(records), np.nan)
-        whole[known.index] = drawn[name]
-        records[f"{PREFIX}_{name}"] = whole
-        filled = np.full(len(records), np.nan)
-        filled[known.index] = hidden[name]
+        real = known[name].to_numpy(float) if name in known else np.full(len(known), np.nan)
+        records[f"{PREFIX}_{name}"] = _placed(
+            np.where(np.isnan(real), drawn[name], real), known.index, len(records)
+        )
+        filled = _placed(np.where(np.isnan(real), hidden[name], real), known.index, len(records))
         records[name] = records[name].fillna(pd.Series(filled)) if name in records else filled
-    scores = np.full(len(records), np.nan)
-    scores[known.index] = exposure[first]
-    records[f"{PREFIX}_exposure"] = scores
+    records[f"{PREFIX}_exposure"] = _placed(exposure[first], known.index, len(records))
     return records
+
+
+def _placed(values: Array, rows: pd.Index, length: int) -> Array:
+    """Values at some rows of a column that is unknown elsewhere."""
+    whole = np.full(length, np.nan)
+    whole[rows] = values
+    return whole
 
 
 def _ill(records: pd.DataFrame, task: Task, healthy: tuple[str, ...]) -> Array:
@@ -271,10 +293,23 @@ def _choose(
         history = draw_history(
             np.repeat(ages[here], CANDIDATES), np.repeat(male[here], CANDIDATES), uniform[:, :3]
         )
+        real = people.iloc[np.repeat(here, CANDIDATES)].reset_index(drop=True)
+        _share(history, real, {name: name for name in ("smoker", "diabetes", "age_at_diabetes_years")})
+        history.loc[history["diabetes"] == 0, "age_at_diabetes_years"] = np.nan
         half = np.full((len(history), 24), 0.5)  # usual values: no visit's own variation
         visits = measure(history, uniform[:, 3:], half, np.zeros(len(history)))
+        measured = ("sbp_mmhg", "total_chol_mmol_l", "hdl_mmol_l", "bmi")
+        _share(visits, real, {f"usual_{name}": name for name in measured})
         order = damage(visits, configuration.dysfunction).reshape(-1, CANDIDATES).argsort(axis=1)
         chosen = order[np.arange(len(here)), rank[here]] + CANDIDATES * np.arange(len(here))
         histories.append(history.iloc[chosen])
         chances.append(uniform[chosen, 3:])
     return pd.concat(histories, ignore_index=True), np.concatenate(chances)
+
+
+def _share(candidates: pd.DataFrame, real: pd.DataFrame, names: dict[str, str]) -> None:
+    """Give the candidates what is really known of the patient, where anything is."""
+    for column, name in names.items():
+        if name in real:
+            known = real[name].to_numpy(float)
+            candidates[column] = np.where(np.isnan(known), candidates[column].to_numpy(float), known)

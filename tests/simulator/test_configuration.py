@@ -10,8 +10,8 @@ from openclef.simulator import CONFIGURATIONS
 from openclef.simulator.configuration import chosen_configuration
 
 HASHES = {
-    "A": "60a49a8f95a31685ade7ffce3fc9a4af6c3c4fc9568322ecd91bf699eeb50629",
-    "B": "d7b1006023d0c5e717cbfee6b6b04c11c5ad07623c648a53cc08d680b62b5541",
+    "A": "7d840403a8451ca9385c666b48804e21534b7a44355e7d229640f8a667e94192",
+    "B": "e1ca3d6f967fbcfac724da1b89a6195e824aa1734e2f80fcc8a57de6ae3d00dc",
 }
 
 

@@ -13,9 +13,12 @@ from openclef.simulator.patients import HIDDEN, draw_patients
 
 
 @pytest.mark.parametrize("kind", ["at_random", "healthy"])
-def test_the_share_is_the_one_asked_for(kind: str) -> None:
+@pytest.mark.parametrize("records_per_patient", [1.0, 4.0])
+def test_the_share_is_the_one_asked_for(kind: str, records_per_patient: float) -> None:
     shares = {"lipids": 0.6, "smoker": 0.1, "egfr": 1.0}
-    cohort = draw_patients(10_000, 5, missing_share=shares, missing_kind=kind)
+    cohort = draw_patients(
+        10_000, 5, missing_share=shares, missing_kind=kind, records_per_patient=records_per_patient
+    )
     unknown = cohort[list(HIDDEN)].isna().mean()
     assert unknown["total_chol_mmol_l"] == unknown["hdl_mmol_l"] == pytest.approx(0.6, abs=0.02)
     assert unknown["smoker"] == pytest.approx(0.1, abs=0.015)
@@ -41,8 +44,9 @@ def test_hiding_changes_nothing_else() -> None:
     assert draw_patients(50, 4, missing_share=1.0)[list(HIDDEN)].isna().all(axis=None)
 
 
-def test_what_is_about_the_patient_is_unknown_at_all_visits() -> None:
-    cohort = draw_patients(500, 4, records_per_patient=4.0, missing_share=0.5)
+@pytest.mark.parametrize("kind", ["at_random", "healthy"])
+def test_what_is_about_the_patient_is_unknown_at_all_visits(kind: str) -> None:
+    cohort = draw_patients(500, 4, records_per_patient=4.0, missing_share=0.5, missing_kind=kind)
     known = cohort.groupby("subject_id")[["smoker", "diabetes", "sbp_mmhg"]].agg(
         lambda values: values.notna().mean()
     )

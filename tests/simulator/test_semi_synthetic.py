@@ -112,6 +112,62 @@ def test_what_is_real_stays_and_only_the_unknown_is_filled(tmp_path: Path) -> No
     assert store.records["smoker"].notna().all()
 
 
+def test_the_store_itself_is_never_overwritten(tmp_path: Path) -> None:
+    real = write_store(tmp_path / "real", 30)
+    before = real.read_raw(slice(None))
+    with pytest.raises(ValueError, match="the store itself"):
+        simulate_metadata(real, real.path, task="real/class", healthy="NORM", overwrite=True)
+    made(real, tmp_path / "made")
+    write_store(tmp_path / "real2", 30, seed=9)
+    np.testing.assert_array_equal(openclef.open_store(real.path).read_raw(slice(None)), before)
+
+
+def test_drawn_values_agree_with_real_ones(tmp_path: Path) -> None:
+    real = write_store(tmp_path / "real", 300, diabetes=0.0, sbp_mmhg=170.0)
+    records = made(real, tmp_path / "made", missing_share=0.0).records
+    assert records["age_at_diabetes_years"].isna().all()
+    assert records["semi_synthetic_sbp_mmhg"].eq(170).all()
+    assert records["semi_synthetic_diabetes"].eq(0).all()
+
+
+def test_the_exposure_is_the_rank_of_the_ventricle_s_damage(real: Store, tmp_path: Path) -> None:
+    from openclef.simulator import CONFIGURATIONS
+    from openclef.simulator.disease import damage
+
+    first = made(real, tmp_path / "made", rho=0.3, missing_share=0.0).records.drop_duplicates("subject_id")
+    band = first[first["age_years"].between(58, 62) & (first["sex"] == "male")]
+    usual = {f"usual_{name}": band[name] for name in ("sbp_mmhg", "total_chol_mmol_l", "hdl_mmol_l", "bmi")}
+    correlations = {
+        name: np.corrcoef(damage(band.assign(**usual), disease), band["semi_synthetic_exposure"])[0, 1]
+        for name, disease in CONFIGURATIONS["A"].diseases.items()
+    }
+    assert max(correlations, key=correlations.get) == "dysfunction"
+    assert correlations["dysfunction"] > 0.8
+
+
+def test_healthy_hides_more_in_the_healthy_and_so_tells_the_labels(real: Store, tmp_path: Path) -> None:
+    records = made(real, tmp_path / "made", rho=0.0, missing_kind="healthy", missing_share=0.4).records
+    ill = records["real/MI"] == 1
+    assert records.loc[~ill, "bmi"].isna().mean() > records.loc[ill, "bmi"].isna().mean() + 0.2
+
+
+def test_children_get_no_factors(tmp_path: Path) -> None:
+    real = write_store(tmp_path / "real", 40)
+    records = real.records.copy()
+    records.loc[:4, "age_years"] = 9.0
+    writer = StoreWriter(
+        tmp_path / "some",
+        name="some",
+        scale=0.001,
+        fs=10,
+        leads=("I",),
+        seconds=1,
+        tasks=list(real.tasks.values()),
+    )
+    store = made(writer.adopt(real, records), tmp_path / "made", missing_share=0.0)
+    assert store.records[DRAWN].isna().all(axis=1).tolist() == (records["age_years"] < 18).tolist()
+
+
 def test_a_subject_is_one_person(real: Store, tmp_path: Path) -> None:
     store = made(real, tmp_path / "made", missing_share=0.0)
     several = store.records[store.records["subject_id"].duplicated(keep=False)].groupby("subject_id")
@@ -154,6 +210,8 @@ def test_same_seed_same_bytes_and_another_seed_other_people(real: Store, tmp_pat
         ({"missing_share": -1}, "missing_share is -1"),
         ({"configuration": "Z"}, "configuration is 'Z'"),
         ({"seed": -1}, "seed is -1"),
+        ({"healthy": ()}, "everyone is ill"),
+        ({"healthy": ("NORM", "MI")}, "nobody is ill"),
     ],
 )
 def test_wrong_arguments_are_named_and_leave_nothing_behind(
