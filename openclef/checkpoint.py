@@ -105,12 +105,13 @@ def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = Fals
                 shutil.rmtree(folder / name, ignore_errors=True)
         elif is_finished(folder):
             raise FileExistsError(
-                f"{folder} holds a finished run; load it with openclef.load, or pass another folder or overwrite=True."
+                f"{folder} holds a finished run; load it with openclef.load, or pass another folder or overwrite=True "
+                "(--overwrite true)."
             )
-        elif before != json.loads(text):
+        elif _decisive(before) != _decisive(json.loads(text)):
             raise FileExistsError(
                 f"{folder} holds an unfinished run with other settings ({_difference(before, json.loads(text))}); "
-                "resume it with the same settings, or pass another folder or overwrite=True."
+                "resume it with the same settings, or pass another folder or overwrite=True (--overwrite true)."
             )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(config_file, lambda path: path.write_text(text))
@@ -128,7 +129,19 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without where its stores lie: a store is known by the hash of its records."""
+    stores = config.get("stores")
+    if not isinstance(stores, list):
+        return config
+    known = [
+        {k: v for k, v in each.items() if k != "path"} if isinstance(each, dict) else each for each in stores
+    ]
+    return config | {"stores": known}
+
+
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    before, now = _decisive(before), _decisive(now)
     names = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
     return ", ".join(f"{key}: {before.get(key)!r} there, {now.get(key)!r} given" for key in names[:4])[:500]
 
@@ -261,6 +274,10 @@ def load(path: str | Path) -> Encoder:
             raise FileNotFoundError(
                 f"{folder} does not exist; pass a run folder (openclef.pretrain), a model folder, "
                 f"or {' or '.join(map(repr, SHIPPED))}, which comes with openclef."
+            )
+        if not is_finished(shipped):
+            raise FileNotFoundError(
+                f"{shipped} is missing from this install of openclef; install openclef again, or from its wheel."
             )
         folder = shipped
     if folder.is_file():

@@ -313,7 +313,7 @@ class Store:
         if name not in self.risks:
             raise KeyError(
                 f"the store {self.path} holds no risk {name!r}; it has: {', '.join(self.risks) or 'none'}; "
-                f"add it with store.add_risk({name!r}, ...)"
+                f"add it with store.add_risk({name!r}, ...) or: openclef risk {self.path} {name}"
             )
         about = json.loads(path.read_text())
         frame = parquet.read_table(path.with_suffix(".parquet")).to_pandas()

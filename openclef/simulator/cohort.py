@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openclef.record import Record
+from openclef.shards import hold_folder
 from openclef.signal import LEADS
 from openclef.simulator.configuration import MODEL_VERSION, Configuration, chosen_configuration
-from openclef.simulator.disease import MOST_RHO
 from openclef.simulator.heart import draw_heart
-from openclef.simulator.missingness import KINDS, shares_of
-from openclef.simulator.patients import draw_patients
+from openclef.simulator.missingness import shares_of
+from openclef.simulator.patients import check_ranges, draw_patients
 from openclef.simulator.physiology import Condition
 from openclef.simulator.recording import simulate_ecg
 from openclef.statistics import check_counts
@@ -96,25 +96,20 @@ def simulate(
         ...     len(store), store.leads[:3], store.fs, sorted(store.tasks)[:2]
         (5, ('I', 'II', 'III'), 250.0, ['sim/af', 'sim/age'])
     """
-    check_counts(patients=patients, seed=seed, **({} if workers is None else {"workers": workers}))
-    ranges: tuple[tuple[str, Any, float, float], ...] = (
-        ("patients", patients, 1, 10_000_000),
-        ("seed", seed, 0, 2**63 - 1),
-        ("rho", rho, 0.0, MOST_RHO),
-        ("records_per_patient", records_per_patient, 1, 50),
-        ("seconds", seconds, 1.0, 600.0),
-        ("fs", fs, 100.0, 2000.0),
-    )
-    for name, value, low, high in ranges:
-        if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.number)):
-            raise ValueError(f"{name} is {value!r}; accepted are numbers from {low:g} to {high:g}; pass one.")
-        if not low <= value <= high:
-            raise ValueError(f"{name} is {value}; accepted are {low:g} to {high:g}; pass another {name}.")
+    if workers is not None:
+        check_counts(workers=workers)
+    check_ranges(seconds=(seconds, 1.0, 600.0), fs=(fs, 100.0, 2000.0))
     chosen = chosen_configuration(configuration)
-    if missing_kind not in KINDS:
-        raise ValueError(
-            f"missing_kind is {missing_kind!r}; accepted are {', '.join(KINDS)}; pass one of these."
-        )
+    # All that can be refused is refused before a folder is touched.
+    cohort = draw_patients(
+        patients,
+        seed,
+        configuration=chosen,
+        rho=rho,
+        records_per_patient=records_per_patient,
+        missing_share=missing_share,
+        missing_kind=missing_kind,
+    )
     drawing = {
         "patients": int(patients),
         "seed": int(seed),
@@ -127,39 +122,41 @@ def simulate(
     settings = drawing | recording | {"configuration": chosen.name, "sha256": chosen.sha256}
     settings["model_version"] = MODEL_VERSION
     text = json.dumps(settings, sort_keys=True)
-    writer = StoreWriter(
-        dst,
-        name="sim",
-        title=f"Simulated cohort of {patients:,} patients (configuration {chosen.name}, rho {rho:g}, seed {seed})",
-        unit="mV",
-        scale=SCALE_MV,
-        fs=fs,
-        leads=LEADS,
-        seconds=seconds,
-        subject_namespace=f"sim-{chosen.name}-{seed}",
-        tasks=TASKS,
-        licence="CC0 1.0",
-        source=f"simulated by openclef.simulate with {text}",
-        citation="",
-        resume_key=hashlib.sha256(text.encode()).hexdigest(),
-        overwrite=overwrite,
-    )
-    cohort = draw_patients(configuration=chosen, **drawing)  # type: ignore[arg-type]
-    finished = writer.finished_parts()
-    parts = [
-        (number, first, rows)
-        for number, (first, rows) in enumerate(_parts(cohort, patients, records_per_patient))
-        if number not in finished
-    ]
-    if len(parts) < 2 or workers == 1:
-        for part in parts:
-            _write_part(writer, *part, chosen, recording)
-    else:
-        from joblib import Parallel, cpu_count, delayed
+    with hold_folder(Path(dst).absolute()):
+        writer = StoreWriter(
+            dst,
+            name="sim",
+            title=f"Simulated cohort of {patients:,} patients (configuration {chosen.name}, rho {rho:g}, seed {seed})",
+            unit="mV",
+            scale=SCALE_MV,
+            fs=fs,
+            leads=LEADS,
+            seconds=seconds,
+            subject_namespace=f"sim-{chosen.name}-{seed}",
+            tasks=TASKS,
+            licence="CC0 1.0",
+            source=f"simulated by openclef.simulate with {text}",
+            citation="",
+            resume_key=hashlib.sha256(text.encode()).hexdigest(),
+            overwrite=overwrite,
+        )
+        finished = writer.finished_parts()
+        parts = [
+            (number, first, rows)
+            for number, (first, rows) in enumerate(_parts(cohort, patients, records_per_patient))
+            if number not in finished
+        ]
+        if len(parts) < 2 or workers == 1:
+            for part in parts:
+                _write_part(writer, *part, chosen, recording)
+        else:
+            from joblib import Parallel, cpu_count, delayed
 
-        processes = min(workers or cpu_count(), len(parts))
-        Parallel(n_jobs=processes)(delayed(_write_part)(writer, *part, chosen, recording) for part in parts)
-    return writer.finish()
+            processes = min(workers or cpu_count(), len(parts))
+            Parallel(n_jobs=processes)(
+                delayed(_write_part)(writer, *part, chosen, recording) for part in parts
+            )
+        return writer.finish()
 
 
 def _parts(cohort: pd.DataFrame, patients: int, records_per_patient: float) -> list[tuple[int, pd.DataFrame]]:

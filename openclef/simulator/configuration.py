@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from openclef.simulator.physiology import Physiology
 from openclef.simulator.recording import Equipment
@@ -17,6 +17,13 @@ from openclef.simulator.recording import Equipment
 __all__ = ["CONFIGURATIONS", "MODEL_VERSION", "Configuration", "Disease", "Hospital", "chosen_configuration"]
 
 MODEL_VERSION = 3  # raised whenever the simulated values change by anything but a configuration
+
+
+def _check_ranges(given: object, **ranges: tuple[float, float]) -> None:
+    for name, (low, high) in ranges.items():
+        value = getattr(given, name)
+        if isinstance(value, (bool, str)) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ValueError(f"{name} is {value!r}; accepted are {low:g} to {high:g}; pass another {name}.")
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,17 @@ class Hospital:
     diabetes_logit: float = 0.0
     smoker_logit: float = 0.0
     equipment: Equipment = field(default_factory=Equipment)
+
+    def __post_init__(self) -> None:
+        _check_ranges(
+            self,
+            share=(1e-6, 1e6),
+            age_mean_years=(18, 95),
+            age_sd_years=(0, 50),
+            male_share=(0, 1),
+            diabetes_logit=(-10, 10),
+            smoker_logit=(-10, 10),
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,15 @@ class Disease:
     male: float = 0.0
     synergy: float = 0.0
 
+    def __post_init__(self) -> None:
+        weights = [each.name for each in fields(self) if each.name != "prevalence"]
+        _check_ranges(self, prevalence=(0.001, 0.999), **dict.fromkeys(weights, (-100, 100)))
+        if not any(getattr(self, name) for name in weights):
+            raise ValueError(
+                f"the weights {', '.join(weights)} are all 0; a disease needs at least one: without any damage nobody "
+                "is more exposed than another. For disease that risk factors do not explain, pass rho=0."
+            )
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -106,6 +133,14 @@ class Configuration:
     shared_frailty: float = 0.4
     preexcitation_share: float = 0.05
     physiology: Physiology = field(default_factory=Physiology)
+
+    def __post_init__(self) -> None:
+        _check_ranges(self, shared_frailty=(0, 1), preexcitation_share=(0, 1))
+        names = [hospital.name for hospital in self.hospitals]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                f"hospitals are {names}; accepted are one or more with names of their own; rename them."
+            )
 
     @property
     def diseases(self) -> dict[str, Disease]:
@@ -222,7 +257,7 @@ def chosen_configuration(configuration: str | Configuration) -> Configuration:
     """
     if isinstance(configuration, Configuration):
         return configuration
-    if configuration not in CONFIGURATIONS:
+    if not isinstance(configuration, str) or configuration not in CONFIGURATIONS:
         raise ValueError(
             f"configuration is {configuration!r}; accepted are {', '.join(CONFIGURATIONS)} and a Configuration "
             "of openclef.simulator; pass one of these."

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from openclef.simulator.configuration import Configuration, chosen_configuration
 from openclef.simulator.disease import (
+    MOST_RHO,
     ejection_fraction,
     exposure,
     exposure_correlation,
@@ -22,8 +23,9 @@ from openclef.simulator.disease import (
     liabilities,
     threshold,
 )
-from openclef.simulator.missingness import GROUPS, hide, shares_of
+from openclef.simulator.missingness import GROUPS, KINDS, hide, shares_of
 from openclef.simulator.population import draw_people, draw_visits
+from openclef.statistics import check_counts
 
 if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
     import pandas as pd
@@ -67,6 +69,9 @@ def draw_patients(
         (0 or 1), sim/lvef (%), and of each disease (hypertrophy, dysfunction, atrial) truth_<disease>_exposure,
         truth_<disease>_liability (normal scores) and truth_<disease>_grade (0..1), which shapes the ECG.
 
+    Raises:
+        ValueError: An argument out of range.
+
     Example:
         >>> cohort = draw_patients(1000, seed=1, rho=0.5)
         >>> bool(cohort.groupby("sim/af")["age_years"].mean().diff().iloc[1] > 5)
@@ -74,6 +79,16 @@ def draw_patients(
     """
     import pandas as pd
 
+    check_counts(patients=patients, seed=seed)
+    check_ranges(
+        patients=(patients, 1, 10_000_000),
+        rho=(rho, 0.0, MOST_RHO),
+        records_per_patient=(records_per_patient, 1, 50),
+    )
+    if missing_kind not in KINDS:
+        raise ValueError(
+            f"missing_kind is {missing_kind!r}; accepted are {', '.join(KINDS)}; pass one of these."
+        )
     chosen = chosen_configuration(configuration)
     people, chance = draw_people(patients, seed, chosen)
     visits = draw_visits(people, chance[:, :7], seed, records_per_patient)
@@ -101,6 +116,27 @@ def draw_patients(
         of_visits=visits[[f"chance {column}" for column in range(len(GROUPS))]].to_numpy(),
     )
     return pd.concat([visits[list(KNOWN)], hidden, pd.DataFrame(truth)], axis=1)
+
+
+def check_ranges(**given: tuple[Any, float, float]) -> None:
+    """Refuse numbers out of their ranges.
+
+    Args:
+        **given: Value, smallest and largest accepted, by the argument's name.
+
+    Raises:
+        ValueError: One is outside, or no number.
+
+    Example:
+        >>> check_ranges(rho=(2, 0.0, 0.75))
+        Traceback (most recent call last):
+        ...
+        ValueError: rho is 2; accepted are 0 to 0.75; pass another rho.
+    """
+    for name, (value, low, high) in given.items():
+        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            raise ValueError(f"{name} is {value!r}; accepted are {low:g} to {high:g}; pass another {name}.")
 
 
 def _illness(liability: pd.DataFrame, visit: Array, configuration: Configuration, rho: float) -> Array:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from openclef.shards import hold_folder
 from openclef.simulator.configuration import Configuration, chosen_configuration
 from openclef.simulator.disease import MOST_RHO, damage
 from openclef.simulator.missingness import GROUPS, KINDS, hide, shares_of
@@ -106,10 +107,33 @@ def simulate_metadata(
     }
     text = json.dumps(settings, sort_keys=True)
     info = opened.info
+    ends = [name.rsplit("/", 1)[-1] for name in opened.tasks]
+    if len(set(ends)) < len(ends):  # tasks of several families
+        ends = [name.replace("/", "_") for name in opened.tasks]
     tasks = [
-        Task(f"{PREFIX}/{each.name.rsplit('/', 1)[-1]}", each.kind, each.labels, each.columns, each.unit)
-        for each in opened.tasks.values()
+        Task(f"{PREFIX}/{end}", each.kind, each.labels, each.columns, each.unit)
+        for end, each in zip(ends, opened.tasks.values())
     ]
+    # All that can be refused is refused before a folder is touched.
+    records = _with_factors(opened, opened.tasks[task], labels, chosen, rho, shares, missing_kind, seed)
+    for shard in range(len(info["shards"])):
+        opened.signals(shard)
+    with hold_folder(Path(dst).absolute()):
+        return _written(opened, records, dst, tasks, rho, task, seed, text, overwrite)
+
+
+def _written(
+    opened: Store,
+    records: pd.DataFrame,
+    dst: str | Path,
+    tasks: list[Task],
+    rho: float,
+    task: str,
+    seed: int,
+    text: str,
+    overwrite: bool,
+) -> Store:
+    info = opened.info
     writer = StoreWriter(
         dst,
         name=f"{PREFIX}_{opened.name}",
@@ -127,9 +151,7 @@ def simulate_metadata(
         resume_key=hashlib.sha256(text.encode()).hexdigest(),
         overwrite=overwrite,
     )
-    return writer.adopt(
-        opened, _with_factors(opened, opened.tasks[task], labels, chosen, rho, shares, missing_kind, seed)
-    )
+    return writer.adopt(opened, records)
 
 
 def _check(
@@ -188,7 +210,7 @@ def _check(
 
 def _can_draw(records: pd.DataFrame) -> pd.Series:
     """Records of adults whose age and sex are known; NHANES says nothing about children."""
-    return (records["age_years"] >= 18) & records["sex"].isin(["female", "male"])
+    return records["age_years"].between(18, 125) & records["sex"].isin(["female", "male"])
 
 
 def _with_factors(
@@ -215,7 +237,9 @@ def _with_factors(
     history, chance = _choose(people, exposure, configuration, seed)
 
     since = known["age_years"].to_numpy(float) - people["age_years"].to_numpy(float)[first]
-    of_visit = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(4, 2))).random((len(known), 24))
+    record, names = pd.factorize(known["record_id"])  # the windows of a record are one visit
+    drawing = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(4, 2)))
+    of_visit = drawing.random((len(names), 24))[record]
     drawn = measure(
         history.iloc[first].reset_index(drop=True), chance[first], of_visit.clip(1e-9, 1 - 1e-9), since
     )

@@ -135,6 +135,9 @@ def test_risk_goes_into_the_store(store) -> None:
     "wrong",
     [
         {"patients": 0},
+        {"patients": 2.5},
+        {"seed": 1.5},
+        {"rho": "0.4"},
         {"seed": -1},
         {"records_per_patient": 0},
         {"seconds": 0.5},
@@ -207,3 +210,17 @@ def test_linkage_passes_and_fails_when_rows_are_shifted(linked, tmp_path: Path, 
     report = openclef.check(store.path, linkage=True)
     assert report.problems == [] or shift
     assert report.ok == (shift == 0), report
+
+
+def test_what_is_refused_loses_nothing(tmp_path: Path) -> None:
+    simulate(tmp_path, patients=5, seconds=2, workers=1)
+    for wrong in (
+        {"patients": 5.0},
+        {"rho": 2},
+        {"fs": 10},
+        {"configuration": "C"},
+        {"missing_share": {"x": 1}},
+    ):
+        with pytest.raises(ValueError, match="accepted are"):
+            simulate(tmp_path, **({"patients": 5} | wrong), overwrite=True)
+    assert openclef.check(tmp_path).ok

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from openclef.simulator import CONFIGURATIONS
+from openclef.simulator import CONFIGURATIONS, Disease, Hospital
 from openclef.simulator.configuration import chosen_configuration
 
 HASHES = {
@@ -44,3 +44,27 @@ def test_a_and_b_differ_in_people_disease_heart_and_recorder() -> None:
 def test_an_unknown_configuration_is_named() -> None:
     with pytest.raises(ValueError, match="configuration is 'C'; accepted are A, B and a Configuration"):
         chosen_configuration("C")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "message"),
+    [
+        (Disease, {"prevalence": 0.1}, "at least one"),
+        (Disease, {"prevalence": 1.5, "male": 1.0}, "prevalence is 1.5"),
+        (Disease, {"prevalence": 0.1, "male": float("nan")}, "male is nan"),
+        (Hospital, {"name": "a", "share": 0}, "share is 0"),
+        (Hospital, {"name": "a", "share": 1, "male_share": 7}, "male_share is 7"),
+    ],
+)
+def test_parameters_that_cannot_be_are_named(kind: type, wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kind(**wrong)
+
+
+def test_configurations_need_hospitals_with_names_of_their_own() -> None:
+    a = CONFIGURATIONS["A"]
+    for hospitals in ((), (a.hospitals[0], a.hospitals[0])):
+        with pytest.raises(ValueError, match="hospitals are"):
+            dataclasses.replace(a, hospitals=hospitals)
+    with pytest.raises(ValueError, match="shared_frailty is 2"):
+        dataclasses.replace(a, shared_frailty=2)

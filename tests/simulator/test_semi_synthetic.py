@@ -228,3 +228,34 @@ def test_a_store_without_age_is_refused(tmp_path: Path) -> None:
     writer.write_part(0, [Record(np.ones((1, 10), np.float32), 10, ("I",), "a")], [{"split": "train"}])
     with pytest.raises(ValueError, match="has no age_years and no sex"):
         simulate_metadata(writer.finish(), tmp_path / "made", task="real/class")
+
+
+def test_windows_of_one_record_are_one_visit(tmp_path: Path) -> None:
+    writer = StoreWriter(
+        tmp_path / "long",
+        name="long",
+        scale=0.001,
+        fs=10,
+        leads=("I",),
+        seconds=1,
+        tasks=[Task("t/x", "binary", ("x",), ("t/x",))],
+    )
+    records = [Record(np.ones((1, 50), np.float32), 10, ("I",), str(n), subject_id=str(n)) for n in range(20)]
+    columns = [
+        {"split": "train", "age_years": 40.0 + n, "sex": "male", "t/x": float(n % 2)} for n in range(20)
+    ]
+    writer.write_part(0, records, columns)
+    table = simulate_metadata(writer.finish(), tmp_path / "made", task="t/x", missing_share=0.5).records
+    assert len(table) == 100
+    for name in DRAWN:
+        assert table.groupby("record_id")[name].nunique(dropna=False).eq(1).all(), name
+
+
+def test_what_is_refused_loses_nothing(real: Store, tmp_path: Path) -> None:
+    kept = made(real, tmp_path / "made")
+    for wrong in ({"seed": 1.5}, {"healthy": ()}, {"rho": "much"}):
+        with pytest.raises(ValueError, match=r"accepted are|everyone is ill"):
+            simulate_metadata(
+                real, kept.path, **({"task": "real/class", "healthy": "NORM"} | wrong), overwrite=True
+            )
+    assert openclef.check(kept.path).ok
