@@ -120,7 +120,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 
     if kind == "models":
-        return _published()
+        return _shipped() + _published()
     if kind == "backbones":
         with torch.device("meta"):  # counts parameters without making them
             nets = {name: build(leads=1) for name, build in BACKBONES.items()}
@@ -160,6 +160,27 @@ def _published() -> list[dict[str, Any]]:
                 "licence": LICENCE,
                 "url": SOURCE,
                 "load": f"openclef.load_official({file!r})",
+            }
+        )
+    return rows
+
+
+def _shipped() -> list[dict[str, Any]]:
+    from openclef.checkpoint import load
+    from openclef.shipped import SHIPPED
+
+    rows = []
+    for name, what in SHIPPED.items():
+        encoder = load(name)
+        rows.append(
+            {
+                "name": name,
+                "what": what,
+                "backbone": encoder.backbone_name,
+                "dim": encoder.dim,
+                "parameters": sum(p.numel() for p in encoder.parameters()),
+                "signal": f"one lead at {encoder.preprocessing.fs:g} Hz",
+                "load": f"openclef.load({name!r})",
             }
         )
     return rows

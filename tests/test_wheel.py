@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ def test_wheel_installs_elsewhere(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", str(ROOT)]
     subprocess.run([*build, "-w", str(tmp_path)], check=True, cwd=tmp_path)
     (wheel,) = tmp_path.glob("openclef-*.whl")
+    held = zipfile.ZipFile(wheel).namelist()
+    for name in ("shipped_models/openclef-small-sim/model/model.safetensors", "reporting/page.js"):
+        assert f"openclef/{name}" in held
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / "bin" / "python"
     subprocess.run(
