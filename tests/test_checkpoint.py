@@ -39,7 +39,9 @@ def test_a_shipped_encoder_loads_and_embeds(name: str) -> None:
     assert sum(path.stat().st_size for path in shipped_folder(name).rglob("*") if path.is_file()) < 2.5e6
 
 
-def test_a_folder_of_that_name_goes_before_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_that_name_goes_before_the_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("openclef-small-sim").mkdir()
     with pytest.raises(FileNotFoundError, match="no finished run"):
