@@ -596,7 +596,12 @@ def report(arguments: list[str]) -> int:
     parser.add_argument(
         "folders", nargs="+", type=str, help="runs, results, or a folder above several of these"
     )
-    parser.add_argument("--out", type=str | None, default=None, help="report.html in the first folder")
+    parser.add_argument(
+        "--out",
+        type=str | None,
+        default=None,
+        help="a name that ends in .html or .htm; report.html in the first folder by default",
+    )
     parser.add_argument(
         "--stores", nargs="*", type=str, default=None, help="stores in place of those that the runs name"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from openclef.reporting.settings import check_config
 from openclef.store import Store, open_store
 
 RESULT_COLUMNS = ("model", "task", "metric", "value")
@@ -127,6 +128,7 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
             if "config.json" in files:
                 config = read_json(place / "config.json")
                 if isinstance(config, dict) and {"method", "backbone", "epochs"} <= config.keys():
+                    check_config(config, place / "config.json")
                     run_paths[place] = config
                     below[:] = [name for name in below if name != "model"]
                     known = True
@@ -143,7 +145,11 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
                 f"{folder} holds nothing to report; pass a run folder (with config.json), a folder of results "
                 "(with metrics.json), or a folder above them."
             )
-    beneath = [open_store(path) for path in store_paths]
+    beneath = []
+    for path in store_paths:
+        store, damage = _opened(path)
+        beneath += [store] if store is not None else []
+        notes += [damage] if damage else []
     labels = _labels(list(run_paths))
     runs = []
     for path, config in sorted(run_paths.items()):
@@ -154,6 +160,51 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
     named = [store for run in runs for store in run.stores] + list(beneath if stores is None else stores)
     unique = {store.path.resolve(): store for store in reversed(named)}
     return Contents(list(folders), runs, _joined(tables), list(reversed(unique.values())), notes)
+
+
+def _opened(path: Path) -> tuple[Store | None, str]:
+    """Open a store and its records, or say why neither can be used."""
+    try:
+        store = open_store(path)
+        store.subjects()
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        return None, f"The store {path} is damaged and was passed over: {error}."
+    return store, ""
+
+
+def read_risk(store: Store, name: str) -> tuple[pd.DataFrame, str]:
+    """Read a risk of a store, and which score it is.
+
+    Args:
+        store: The store.
+        name: One of its risks.
+
+    Returns:
+        `Store.risk`, and the name in `openclef.risk.SCORES`; "" where the store does not say.
+
+    Raises:
+        ValueError: A file of it is damaged; the message names it.
+
+    Example:
+        >>> import tempfile
+        >>> from openclef.simulator.cohort import simulate
+        >>> store = simulate(tempfile.mkdtemp() + "/sim", patients=5, workers=1).add_risk("age", label="old")
+        >>> read_risk(store, "old")[1]
+        'age'
+    """
+    file = store.path / "risk" / f"{name}.json"
+    again = f"compute it again with openclef risk {store.path} {name}."
+    about = read_json(file)
+    if not isinstance(about, dict) or not {"score", "records_sha256"} <= about.keys():
+        raise ValueError(f"{file} is damaged (it does not say score and records); {again}")
+    try:
+        values = store.risk(name)
+        values = values.astype({"value": float, "n_missing": float, "completeness": float})
+    except (ValueError, KeyError, TypeError, OSError) as error:  # pyarrow's own errors are of these kinds
+        raise ValueError(
+            f"{file.with_suffix('.parquet')} cannot be used ({str(error).rstrip('.')}); {again}"
+        ) from error
+    return values, str(about["score"])
 
 
 def _check_folder(folder: Path) -> None:
@@ -198,6 +249,8 @@ def _read_history(path: Path) -> pd.DataFrame:
         raise ValueError(
             f"{path} is damaged (no column epoch, or words among its numbers); restore it, or remove it."
         )
+    if not table["epoch"].between(0, 1e9).all():
+        raise ValueError(f"{path} is damaged (an epoch is not a number); restore it, or remove it.")
     return table
 
 
@@ -211,6 +264,12 @@ def _read_results(folder: Path) -> tuple[pd.DataFrame | None, str]:
     absent = [name for name in RESULT_COLUMNS if name not in table]
     if absent:
         return None, f"{folder / 'metrics.json'} lacks the columns {', '.join(absent)} and was passed over."
+    for name in ("model", "task", "metric"):
+        if not all(isinstance(each, str) and each for each in table[name]):
+            raise ValueError(
+                f"{folder / 'metrics.json'} is damaged (column {name}: a row has no name); restore it, or leave its "
+                "folder out."
+            )
     about = read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else {}
     about = about if isinstance(about, dict) else {}
     for name in ("value", "low", "high", "n", "seeds", "label_share"):
@@ -220,10 +279,8 @@ def _read_results(folder: Path) -> tuple[pd.DataFrame | None, str]:
     table["label_share"] = table["label_share"].fillna(1.0)
     for name in ("protocol", "lead", "part", "note"):
         table[name] = table[name].fillna("").astype(str) if name in table else ""
-    for name in ("model", "task", "metric"):
-        table[name] = table[name].astype(str)
-    table["split"] = str(about.get("split", ""))
-    table["judged_note"] = str(about.get("note", ""))
+    table["split"] = str(about.get("split") or "")
+    table["judged_note"] = str(about.get("note") or "")
     table["source"] = str(folder)
     return table, ""
 
@@ -286,8 +343,9 @@ def _stores_of(
     absent = []
     for entry in entries:
         candidates = list(beneath if given is None else given)
+        damage = ""
         if given is None:
-            at_path = _at_path(str(entry.get("path", "")), run)
+            at_path, damage = _at_path(str(entry.get("path", "")), run)
             candidates += [at_path] if at_path is not None else []
         store = next((s for s in candidates if s.info["records_sha256"] == entry.get("records_sha256")), None)
         if store is None and given is not None:
@@ -299,6 +357,8 @@ def _stores_of(
                 )
         if store is not None:
             found.append(store)
+        elif damage:
+            absent.append(f"{damage} Pass a good copy as stores=[...] (--stores on the command line).")
         elif candidates and given is None and any(s.name == entry.get("name") for s in candidates):
             absent.append(
                 f"The store {entry.get('name', '?')} of this run is not there as it was: another one of that name has "
@@ -314,15 +374,15 @@ def _stores_of(
     return found, absent
 
 
-def _at_path(path: str, run: Path) -> Store | None:
-    """Open the store at a path: as it is, or from one of the folders above the run."""
+def _at_path(path: str, run: Path) -> tuple[Store | None, str]:
+    """Open the store at a path, as it is or from one of the folders above the run, or say how it is damaged."""
     if not path:
-        return None
+        return None, ""
     for base in (Path(), *run.resolve().parents):
         place = base / path
         if (place / "dataset.json").is_file():
-            return open_store(place)
-    return None
+            return _opened(place)
+    return None, ""
 
 
 def origin(name: str, info: dict[str, Any] | None = None) -> str:

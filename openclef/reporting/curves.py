@@ -28,7 +28,11 @@ CURVES = {
     "effective_rank": ("Effective rank", "Directions that the embeddings use; 1 is a collapse to a line."),
     "mean_cosine": ("Mean cosine of different records", "1: all embeddings point the same way."),
     "uniformity": ("Uniformity", "0: collapsed; lower is more spread."),
-    "alignment": ("Distance of two views", "0: the two views of a record agree."),
+    "alignment": (
+        "Distance of two views",
+        "0: the two views of a record agree. It is of embeddings of unit length and grows as they spread (uniformity "
+        "falls): judge it beside that.",
+    ),
     "weight_mean": ("Mean weight of negatives", "Close to 0, guidance leaves nothing to push apart."),
     "neutral_share": ("Share of neutral pairs", "Pairs that guidance says nothing about."),
     "learning_rate": ("Learning rate", "At the end of each epoch."),
@@ -49,6 +53,13 @@ def curves_section(contents: Contents) -> Section:
     runs = [run for run in contents.runs if len(run.history)]
     bare = [run for run in contents.runs if not len(run.history)]
     lines = [missing(f"{run.label}: no epoch is finished yet, so there is no curve.") for run in bare]
+    lines += [
+        missing(
+            f"{run.label}: its loss is a finite number in no epoch, so the training failed from the start."
+        )
+        for run in runs
+        if "loss" in run.history and not np.isfinite(run.history["loss"]).any()
+    ]
     if not runs:
         text = lines or [missing("No run is among the folders, so there is no curve; pass a run folder.")]
         return Section("curves", "Training", join(text))
@@ -68,7 +79,7 @@ def curve_values(run: FoundRun, name: str) -> list[tuple[str, np.ndarray, np.nda
         name: A column of its metrics.csv.
 
     Returns:
-        What, epochs and values, without curves that hold no number.
+        What, epochs and values, without curves that hold no finite number.
 
     Example:
         >>> from pathlib import Path
@@ -79,7 +90,7 @@ def curve_values(run: FoundRun, name: str) -> list[tuple[str, np.ndarray, np.nda
     """
     found = []
     for what, column in (("training", name), ("validation", f"val_{name}")):
-        if column in run.history and run.history[column].notna().any():
+        if column in run.history and np.isfinite(run.history[column].to_numpy(float)).any():
             epoch, value = (run.history[each].to_numpy(float) for each in ("epoch", column))
             found.append((what, epoch, value))
     return found
@@ -109,11 +120,11 @@ def _figure(name: str, runs: list[FoundRun], colours: dict[str, str]) -> Html | 
                     "hovertemplate": "%{y:.4g}",
                 }
             )
-            ends.append((what, value[np.isfinite(value)][-1]))
+            ends.append(_last(epoch, value))
         if len(ends) == 2:
-            last.append(f"{run.label} {number(ends[0][1])}, validation {number(ends[1][1])}")
+            last.append(f"{run.label} {ends[0]}, validation {ends[1]}")
         elif ends:
-            last.append(f"{run.label} {number(ends[0][1])}")
+            last.append(f"{run.label} {ends[0]}")
     if not traces:
         return None
     return figure(
@@ -128,6 +139,13 @@ def _figure(name: str, runs: list[FoundRun], colours: dict[str, str]) -> Html | 
         caption=f"Last: {'; '.join(last)}. {meaning}",
         height=230,
     )
+
+
+def _last(epoch: np.ndarray, value: np.ndarray) -> str:
+    """Say the last finite value, and its epoch where none follows."""
+    known = np.flatnonzero(np.isfinite(value))
+    end = number(value[known[-1]])
+    return end if known[-1] == len(value) - 1 else f"{end} at epoch {epoch[known[-1]]:g}, not finite after it"
 
 
 def _step(epochs: float) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openclef.reporting.embeddings import Embedded, unit
+from openclef.reporting.embeddings import Embedded, label_columns, unit
 from openclef.reporting.markup import Html, Section, element, embedded, figure, join, missing, number
 from openclef.task import Task
 
@@ -190,8 +190,7 @@ def _of_task(group: Embedded, task: Task) -> list[dict[str, Any]]:
             {"group": task.name, "name": task.name, "kind": "classes", "values": classed, "classes": classes}
         ]
     found = []
-    names = task.labels if task.kind == "multilabel" else (task.labels[0] if task.labels else task.name,)
-    for name, column in zip(names, task.columns):
+    for name, column in label_columns(task):
         values = _floats(group.column(column))
         if np.isfinite(values).any():
             marked = [int(each > 0.5) if np.isfinite(each) else None for each in values]

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from openclef.checkpoint import load
 from openclef.embedding import embed_store
-from openclef.pool import NoWindows, Pool, without_inputs
+from openclef.pool import Pool, without_inputs
 from openclef.protocol.baselines import random_encoder
-from openclef.reporting.contents import FoundRun
+from openclef.reporting.contents import FoundRun, read_risk
 from openclef.store import Store
+from openclef.task import Task
 
 RANDOM = "random encoder"
 
@@ -34,6 +35,7 @@ class Embedded:
         value: (n,) risk, NaN where unknown.
         vectors: (n, dim) of each run, by label.
         random: (n, dim) of each random encoder: its name, and the labels of the runs whose backbone it has.
+        random_of: The random encoder of each run, by label.
         missing: One sentence for each run without vectors.
 
     Example:
@@ -52,6 +54,7 @@ class Embedded:
     value: NDArray[np.floating]
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     random: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    random_of: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> NDArray[Any]:
@@ -154,6 +157,12 @@ def _choose(
                 f"the store {lacking[0].name} holds no risk {risk!r}; add it with "
                 f"openclef risk {lacking[0].path} {risk}."
             )
+        try:
+            for store in stores if not sentence else ():
+                if risk in store.risks:
+                    read_risk(store, risk)
+        except ValueError as error:
+            sentence = str(error)
     try:
         pool = Pool(
             stores,
@@ -162,7 +171,7 @@ def _choose(
             lead=lead,
             unguided=unguided,
         )
-    except NoWindows as error:
+    except (ValueError, OSError) as error:  # no such windows, or a damaged shard
         return None, str(error)
     index = np.arange(len(pool))
     if len(index) > windows:
@@ -198,6 +207,7 @@ def _embed(group: Embedded, runs: list[FoundRun], seed: int) -> None:
         )
         name = RANDOM if len(like) == 1 else f"{RANDOM} as {', '.join(labels)}"
         group.random[name] = _vectors(untrained, group)
+        group.random_of |= dict.fromkeys(labels, name)
 
 
 def _vectors(encoder: Any, group: Embedded) -> NDArray[np.float32]:
@@ -207,6 +217,20 @@ def _vectors(encoder: Any, group: Embedded) -> NDArray[np.float32]:
         if len(at):
             out[at] = embed_store(encoder, store, lead=group.lead, rows=group.row[at], batch_size=64)
     return out
+
+
+def label_columns(task: Task) -> list[tuple[str, str]]:
+    """Return the labels of a multilabel or binary task, each with the column that says who has it.
+
+    Args:
+        task: The task.
+
+    Example:
+        >>> label_columns(Task("a/af", "binary", ("AF",), ("a/af",)))
+        [('AF', 'a/af')]
+    """
+    names = task.labels if task.kind == "multilabel" else (task.labels[0] if task.labels else task.name,)
+    return list(zip(names, task.columns))
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

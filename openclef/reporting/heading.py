@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from openclef.pool import NoWindows, Pool
 from openclef.reporting.contents import Contents, FoundRun, origin
 from openclef.reporting.markup import Html, Section, element, escaped, join, number, scrolling, table
@@ -119,17 +121,44 @@ def parameters_of(run: FoundRun) -> float:
     build = BACKBONES.get(str(run.config.get("backbone")))
     if build is None:
         return float("nan")
-    with torch.device("meta"):  # counts parameters without making them
-        net = build(leads=1, normalisation=run.config.get("normalisation", "none"))
+    try:
+        with torch.device("meta"):  # counts parameters without making them
+            net = build(leads=1, normalisation=run.config.get("normalisation", "none"))
+    except ValueError:  # a normalisation that this openclef does not know
+        return float("nan")
     return sum(each.numel() for each in net.parameters())
 
 
 def _stores(run: FoundRun) -> Html:
     entries = run.config.get("stores")
     entries = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-    said = [f"{entry.get('name', '?')}: {number(entry.get('windows'))} windows" for entry in entries]
     split = run.config.get("split", "")
-    return join([escaped("; ".join(said) or "not stated"), escaped(f", split {split}" if split else "")])
+    pool, _ = _pool(run)
+    said = []
+    for place, entry in enumerate(entries):
+        windows = f"{number(entry.get('windows'))} windows"
+        if pool is not None:
+            windows = f"{np.count_nonzero(pool.owner == place):,} of {windows}"
+        said.append(f"{entry.get('name', '?')}: {windows}")
+    what = split if pool is not None else f"of which split {split} was trained on"
+    return escaped(("; ".join(said) or "not stated") + (f" ({what})" if split and said else ""))
+
+
+def _pool(run: FoundRun) -> tuple[Pool | None, str]:
+    """Return the windows that a run was trained on, or say why they are not known."""
+    entries = run.config.get("stores")
+    named = (
+        [e.get("records_sha256") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    )
+    if run.missing or not named or [store.info["records_sha256"] for store in run.stores] != named:
+        return None, "unknown without its store"
+    split, lead = str(run.config.get("split", "train")), str(run.config.get("lead", "random"))
+    try:
+        return Pool(run.stores, split=split, risk=None, lead=lead), ""
+    except NoWindows:
+        return None, "unknown: the store has no such windows"
+    except (ValueError, OSError) as error:  # a lead that the store lacks, or a damaged shard
+        return None, f"unknown: {error}"
 
 
 def _epochs(run: FoundRun) -> str:
@@ -138,13 +167,9 @@ def _epochs(run: FoundRun) -> str:
 
 def _steps(run: FoundRun) -> str:
     epochs, batch = run.config.get("epochs"), run.config.get("batch_size")
-    if not run.stores or run.missing or not isinstance(epochs, int) or not isinstance(batch, int):
-        return "unknown without its store"
-    split, lead = str(run.config.get("split", "train")), str(run.config.get("lead", "random"))
-    try:
-        pool = Pool(run.stores, split=split, risk=None, lead=lead)
-    except NoWindows:
-        return "unknown: the store has no such windows"
+    pool, why = _pool(run)
+    if pool is None or not isinstance(epochs, int) or not isinstance(batch, int):
+        return why or "not stated"
     return f"{epochs * (len(pool) // batch):,} ({len(pool) // batch:,} an epoch, {len(pool):,} windows)"
 
 

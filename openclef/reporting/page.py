@@ -36,7 +36,7 @@ def report(
 
     Args:
         folders: A run folder, a folder of results (`Result.save`), a folder above several of these, or a list.
-        out: HTML file to write; report.html in the first folder by default.
+        out: HTML file to write, with a name that ends in .html or .htm; report.html in the first folder by default.
         stores: Stores to use instead of those that the runs' config.json name, for example because they were moved.
         title: Heading of the page.
         split: Windows that are embedded and shown; "val" is what neither pretraining nor a probe is fitted on.
@@ -49,7 +49,7 @@ def report(
     Raises:
         ImportError: plotly is not installed.
         FileNotFoundError: A folder or a store is not there.
-        ValueError: There is nothing to report, or a file is damaged; the message names it.
+        ValueError: There is nothing to report, a file is damaged (the message names it), or out is no name of a page.
         OSError: The page cannot be written there.
 
     Example:
@@ -64,19 +64,41 @@ def report(
     if not places:
         raise ValueError('no folder is given; pass at least one, for example "runs/demo".')
     check_counts(windows=windows, seed=seed)
+    target = places[0] / "report.html" if out is None else Path(out)
+    check_target(target)
     plotly_script = _plotly_script()
     given = None
     if stores is not None:
         several = [stores] if isinstance(stores, str | Path | Store) else list(stores)
         given = [each if isinstance(each, Store) else open_store(each) for each in several]
     contents = find_contents(places, given)
-    target = places[0] / "report.html" if out is None else Path(out)
-    _check_target(target)
     heading = title if title is not None else f"Report: {', '.join(path.resolve().name for path in places)}"
-    page = _page(heading, contents, plotly_script, split=split, windows=windows, seed=seed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    marks, sections = _sections(contents, split=split, windows=windows, seed=seed)
+    _write(target, heading, marks, sections, plotly_script)
     return target
+
+
+def write_sections(target: Path, heading: str, sections: Sequence[Any]) -> None:
+    """Write a page of some sections.
+
+    Args:
+        target: HTML file.
+        heading: Of the page.
+        sections: `openclef.reporting.markup.Section`s.
+
+    Raises:
+        ImportError: plotly is not installed.
+        ValueError: The file's name does not end in .html or .htm.
+        OSError: The page cannot be written there.
+
+    Example:
+        >>> write_sections(Path("dataset.json"), "Risk", [])
+        Traceback (most recent call last):
+        ...
+        ValueError: dataset.json is no name of a page; pass one that ends in .html or .htm, for example ...
+    """
+    check_target(target)
+    _write(target, heading, [], sections, _plotly_script())
 
 
 def _plotly_script() -> str:
@@ -87,7 +109,17 @@ def _plotly_script() -> str:
     return str(get_plotlyjs())
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path) -> None:
+    """Refuse a file that is no page's: another kind of file might stand there.
+
+    Raises:
+        ValueError: Its name does not end in .html or .htm.
+        IsADirectoryError: It is a folder.
+        NotADirectoryError: A file stands where its folder would be.
+
+    Example:
+        >>> check_target(Path("page.html"))
+    """
     if target.is_dir():
         raise IsADirectoryError(
             f"{target} is a folder; pass an HTML file, for example {target / 'report.html'}."
@@ -95,15 +127,20 @@ def _check_target(target: Path) -> None:
     for place in target.parents:
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f"{place} is a file; pass a place for the report in a folder.")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(
+            f"{target} is no name of a page; pass one that ends in .html or .htm, for example "
+            f"{target.with_name('report.html')}."
+        )
 
 
-def _page(heading: str, contents: Any, plotly_script: str, *, split: str, windows: int, seed: int) -> str:
-    """Return the whole page; the encoders are run here."""
+def _sections(contents: Any, *, split: str, windows: int, seed: int) -> tuple[list[Any], list[Any]]:
+    """Return the badges and the sections; the encoders are run here."""
     from openclef.reporting.curves import curves_section
     from openclef.reporting.embedding_map import map_section
     from openclef.reporting.embeddings import embed_runs
     from openclef.reporting.heading import badges, heading_section
-    from openclef.reporting.markup import Html, element, escaped, join, series
+    from openclef.reporting.markup import element, series
     from openclef.reporting.results import results_section
     from openclef.reporting.risk import risk_section
     from openclef.reporting.similarity import similarity_section
@@ -127,7 +164,14 @@ def _page(heading: str, contents: Any, plotly_script: str, *, split: str, window
         map_section(groups, absent, seed=seed),
         strips_section(contents.runs, storeless, split=split, seed=seed),
     ]
-    marks = [element("span", kind, class_="badge") for kind in badges(contents)]
+    return [element("span", kind, class_="badge") for kind in badges(contents)], sections
+
+
+def _write(
+    target: Path, heading: str, marks: Sequence[Any], sections: Sequence[Any], plotly_script: str
+) -> None:
+    from openclef.reporting.markup import Html, element, escaped, join
+
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     here = files("openclef.reporting")
     content = {
@@ -143,4 +187,6 @@ def _page(heading: str, contents: Any, plotly_script: str, *, split: str, window
         ),
     }
     template = here.joinpath("page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: Html(content[found[1]]), template)
+    page = re.sub(r"\{\{(\w+)\}\}", lambda found: Html(content[found[1]]), template)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, lambda temporary: temporary.write_text(page, encoding="utf-8"))

@@ -138,7 +138,7 @@ def _metric(rows: pd.DataFrame, metric: str, chance: float | None, colours: dict
         return missing(f"{title}: not measurable, too few of the {judged} judged records are of one class.")
     headings = ["model", f"{title} [95 % interval]", "n", "seeds"]
     cells = [[name, _interval(row), number(row["n"]), number(row["seeds"])] for name, row in names]
-    body = table(headings, cells, caption=f"{title}, {rows['task'].iloc[0]}")
+    body = table(headings, cells, caption=_about(title, rows.iloc[0]))
     picture = figure(
         _dots(measured, colours),
         {
@@ -161,6 +161,11 @@ def _metric(rows: pd.DataFrame, metric: str, chance: float | None, colours: dict
         height=70 + 27 * len(measured),
     )
     return element("div", picture, body, class_="pair")
+
+
+def _about(title: str, row: pd.Series) -> str:
+    """Say of which metric, task and protocol a table is."""
+    return ", ".join(filter(None, [title, row["task"], row["protocol"] and f"protocol {row['protocol']}"]))
 
 
 def _names(rows: pd.DataFrame) -> list[tuple[str, pd.Series]]:

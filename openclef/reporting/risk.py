@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from openclef import risk
-from openclef.reporting.contents import Contents
+from openclef.reporting.contents import Contents, read_risk
 from openclef.reporting.markup import Html, Section, element, figure, join, key, label, missing, number, table
-from openclef.store import Store, write_atomically
+from openclef.store import Store
 
 __all__ = ["print_risk", "risk_section", "risk_table", "write_risk_figure"]
 
@@ -105,10 +106,11 @@ def write_risk_figure(store: Store, label: str, path: str | Path) -> None:
     Args:
         store: a store that holds the risk.
         label: its name in the store.
-        path: HTML file to write.
+        path: HTML file to write, with a name that ends in .html or .htm.
 
     Raises:
         KeyError: the store holds no such risk.
+        ValueError: a file of the risk is damaged, or the path is no name of a page.
         ImportError: plotly is not installed.
 
     Example:
@@ -120,32 +122,10 @@ def write_risk_figure(store: Store, label: str, path: str | Path) -> None:
         >>> page.stat().st_size > 10_000
         True
     """
-    try:
-        import plotly.graph_objects as go
-    except ImportError as error:
-        raise ImportError('the figure needs plotly; pip install "openclef[report]".') from error
-    values = store.risk(label)
-    known = values[values["value"].notna()]
-    figure = go.Figure()
-    edges = np.linspace(known["value"].min(), known["value"].max() + 1e-12, 41) if len(known) else np.zeros(2)
-    for level, rows in known.groupby(known["completeness"].round(2)):
-        count, _ = np.histogram(rows["value"], edges)
-        figure.add_bar(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=count,
-            name=f"completeness {level:.2f} (n = {len(rows):,})",
-        )
-    unknown = int(values["value"].isna().sum())
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.02,
-        template="plotly_white",
-        title=f"{label} of {store.name}: {len(known):,} windows known, {unknown:,} unknown",
-        xaxis_title=label,
-        yaxis_title="windows",
-    )
-    page = figure.to_html(include_plotlyjs=True, full_html=True)
-    write_atomically(Path(path), lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    from openclef.reporting.page import write_sections
+
+    body = _distribution(store, label)
+    write_sections(Path(path), f"{label} of {store.name}", [Section("risk", "Risk by completeness", body)])
 
 
 def risk_section(contents: Contents) -> Section:
@@ -163,7 +143,11 @@ def risk_section(contents: Contents) -> Section:
         of_store = [run for run in contents.runs if any(each is store for each in run.stores)]
         used = list(dict.fromkeys(run.risk for run in of_store if run.risk))
         names = [name for name in used if name in store.risks] or ([] if of_store else store.risks)
-        parts += [_distribution(store, name) for name in names]
+        for name in names:
+            try:
+                parts.append(_distribution(store, name))
+            except ValueError as error:
+                parts.append(missing(f"{name} of {store.name}: {error}"))
         parts += [
             missing(
                 f"The store {store.name} holds no risk {name!r}; add it with openclef risk {store.path} {name}."
@@ -201,7 +185,10 @@ def completeness_counts(
         >>> len(edges), sum(int(each.sum()) for each in counts.values())
         (5, 8)
     """
-    values = store.risk(name)
+    return _counts(store.risk(name), bins)
+
+
+def _counts(values: pd.DataFrame, bins: int) -> tuple[np.ndarray, dict[float, np.ndarray]]:
     known = values[np.isfinite(values["value"])]
     if not len(known):
         return np.linspace(0, 1, bins + 1), {}
@@ -214,14 +201,36 @@ def completeness_counts(
     }
 
 
+def risk_words(name: str, score: str) -> str:
+    """Say what a risk is and in which unit.
+
+    Args:
+        name: Its name in the store.
+        score: The score's, in `openclef.risk.SCORES`; any other has no title.
+
+    Example:
+        >>> risk_words("score2_low", "score2")
+        'SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease, as a fraction'
+        >>> risk_words("mine", "")
+        'mine'
+    """
+    known = risk.SCORES.get(score)
+    if known is None:
+        return name
+    return f"{known.title}, {'as a fraction' if known.unit == 'fraction' else f'in {known.unit}'}"
+
+
 def _distribution(store: Store, name: str) -> Html:
-    edges, counts = completeness_counts(store, name)
-    values = store.risk(name)
+    if name not in store.risks:
+        store.risk(name)  # raises, saying how to add it
+    values, score = read_risk(store, name)
+    edges, counts = _counts(values, _BINS)
+    what = risk_words(name, score)
     described = risk.describe(values["value"], values["n_missing"], values["completeness"])
     whole = described.rows[-1]
     heading = element("h3", name, element("span", f"{store.name}, {len(store):,} windows", class_="sub"))
     said = (
-        f"Median {number(whole['median'])}, middle half {number(whole['q25'])} to {number(whole['q75'])}; "
+        f"{what}. Median {number(whole['median'])}, middle half {number(whole['q25'])} to {number(whole['q75'])}; "
         f"unknown for {whole['unknown']:,} of {whole['n']:,} windows. "
         + (f"Degenerate as guidance: {described.degenerate}." if described.degenerate else "")
     )
@@ -237,7 +246,8 @@ def _distribution(store: Store, name: str) -> Html:
             ]
             for row in levels
         ],
-        caption="Share of the score's inputs that are known",
+        caption="Completeness: share of the score's inputs that are known. Share: of all windows. 25 %, median and "
+        "75 %: quantiles of the score over the windows where it is known",
     )
     if not counts:
         return join([heading, element("p", f"No value is known. {said}"), body])
@@ -258,7 +268,7 @@ def _distribution(store: Store, name: str) -> Html:
         ],
         {
             "barmode": "stack",
-            "xaxis": {"title": {"text": label(name)}, "zeroline": False},
+            "xaxis": {"title": {"text": "<br>".join(map(label, wrap(what, 44)))}, "zeroline": False},
             "yaxis": {"title": {"text": "windows"}},
             "hovermode": "closest",
         },

@@ -28,10 +28,11 @@ class SimilarityCurve:
         low: (bins,) lower end of its 95 % interval over subjects.
         high: (bins,) upper end.
         rho: Spearman's correlation of similarity and |difference| over all pairs, with its interval.
+        drawn_rho: (draws,) the same in each draw; draws are those of any curve of the same subjects and seed.
 
     Example:
         >>> none = np.empty(0)
-        >>> SimilarityCurve(none, none, none, none, none, (0.0, 0.0, 0.0)).rho[0]
+        >>> SimilarityCurve(none, none, none, none, none, (0.0, 0.0, 0.0), none).rho[0]
         0.0
     """
 
@@ -41,6 +42,7 @@ class SimilarityCurve:
     low: NDArray[np.floating]
     high: NDArray[np.floating]
     rho: tuple[float, float, float]
+    drawn_rho: NDArray[np.floating]
 
 
 def similarity_curve(
@@ -98,14 +100,47 @@ def similarity_curve(
         drawn_sum[each] = _bilinear(i[at], j[at], cosine[at], weight)
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = np.nanquantile(np.where(drawn_n > 0, drawn_sum / drawn_n, np.nan), [0.025, 0.975], axis=1)
+    rho, drawn_rho = _spearman(gap, cosine, i, j, weight)
     return SimilarityCurve(
         np.bincount(place, gap) / count,
         count,
         np.bincount(place, cosine) / count,
         low,
         high,
-        _spearman(gap, cosine, i, j, weight),
+        (rho, *_interval(drawn_rho)),
+        drawn_rho,
     )
+
+
+def rho_difference(curve: SimilarityCurve, other: SimilarityCurve) -> tuple[float, float, float]:
+    """Return by how much Spearman's rho of one curve is above another's, with its interval over the same draws.
+
+    Args:
+        curve: Of the embeddings asked about.
+        other: Of others of the same windows, with the same draws and seed.
+
+    Raises:
+        ValueError: The curves have another number of draws.
+
+    Example:
+        >>> turn, who = np.linspace(0, 1, 20), np.arange(20)
+        >>> curve = similarity_curve(np.stack([np.cos(turn), np.sin(turn)], 1), turn, who, draws=20)
+        >>> rho_difference(curve, curve)
+        (0.0, 0.0, 0.0)
+    """
+    if len(curve.drawn_rho) != len(other.drawn_rho):
+        raise ValueError(
+            f"the curves have {len(curve.drawn_rho)} and {len(other.drawn_rho)} draws; pass two with the same draws."
+        )
+    return (curve.rho[0] - other.rho[0], *_interval(curve.drawn_rho - other.drawn_rho))
+
+
+def _interval(drawn: NDArray[np.floating]) -> tuple[float, float]:
+    """Ends of the 95 % interval of what was drawn; NaN where nothing is finite."""
+    if not np.isfinite(drawn).any():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _bilinear(
@@ -124,11 +159,12 @@ def _spearman(
     i: NDArray[np.integer],
     j: NDArray[np.integer],
     weight: NDArray[np.float32],
-) -> tuple[float, float, float]:
+) -> tuple[float, NDArray[np.floating]]:
+    """Return rho over all pairs, and in each draw."""
     ranks = [rankdata(each) / len(gap) - 0.5 for each in (gap, cosine)]
     first, second = ((rank - rank.mean()).astype(np.float32) for rank in ranks)
     if not first.any() or not second.any():
-        return (float("nan"),) * 3
+        return float("nan"), np.full(weight.shape[1], np.nan)
     value = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     n, a, b, aa, bb, ab = (
         _bilinear(i, j, each, weight)
@@ -136,8 +172,7 @@ def _spearman(
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = (ab / n - a * b / n**2) / np.sqrt((aa / n - (a / n) ** 2) * (bb / n - (b / n) ** 2))
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return value, float(low), float(high)
+    return value, drawn
 
 
 def similarity_section(
@@ -176,6 +211,12 @@ def _figure(group: Embedded, colours: dict[str, str], seed: int) -> object:
     subjects = len(np.unique(group.subject[np.isfinite(group.value)]))
     where = ", ".join(store.name for store in group.stores)
     said = [f"{name} {_rho(curve.rho)}" for name, curve, _ in curves]
+    by_name = {name: curve for name, curve, _ in curves}
+    beside = [
+        against_random(name, rho_difference(by_name[name], by_name[group.random_of[name]]))
+        for name in group.vectors
+        if group.random_of.get(name) in by_name
+    ]
     heading = element(
         "h3",
         f"{group.risk}",
@@ -194,8 +235,9 @@ def _figure(group: Embedded, colours: dict[str, str], seed: int) -> object:
             "hovermode": "closest",
         },
         alt=f"Mean cosine similarity of pairs by difference in {group.risk}. Spearman's rho: {'; '.join(said)}",
-        caption=f"{_reading(curves)} Spearman’s ρ of similarity and |difference| over all pairs: "
-        f"{'; '.join(said)}. Bands: 95 % intervals over subjects.",
+        caption=f"Spearman’s ρ of similarity and |difference| over all pairs: {'; '.join(said)}. "
+        + (f"Over the same draws of subjects: {'; '.join(beside)}. " if beside else "")
+        + "Brackets and bands: 95 % intervals over subjects.",
         height=340,
     )
     legend = key([(name, colour, "dash" if colour == "muted" else "line") for name, _, colour in curves])
@@ -231,21 +273,25 @@ def _traces(name: str, curve: SimilarityCurve, colour: str) -> list[dict[str, An
 def _rho(rho: tuple[float, float, float]) -> str:
     if not np.isfinite(rho[0]):
         return "not defined"
-    return f"{rho[0]:+.2f} [{rho[1]:+.2f}, {rho[2]:+.2f}]".replace("-", "−")
+    value, low, high = (f"{round(each, 3) + 0.0:+.3f}" for each in rho)
+    return f"{value} [{low}, {high}]".replace("-", "−")
 
 
-def _reading(curves: list[tuple[str, SimilarityCurve, str]]) -> str:
-    """Say of each line whether similarity falls with difference, as far as its interval tells."""
-    falls = [name for name, curve, _ in curves if curve.rho[2] < 0]
-    rises = [name for name, curve, _ in curves if curve.rho[1] > 0]
-    rest = [name for name, *_ in curves if name not in falls and name not in rises]
-    said = []
-    for names, what in (
-        (falls, "the more two patients differ in risk, the less similar their embeddings"),
-        (rises, "the more two patients differ in risk, the more similar their embeddings"),
-        (rest, "no trend that the interval tells from none"),
-    ):
-        if names:
-            said.append(f"{' and '.join(names)}: {what}")
-    text = "; ".join(said)
-    return text[:1].upper() + text[1:] + "." if text else ""
+def against_random(name: str, difference: tuple[float, float, float]) -> str:
+    """Say by how much a run's rho is above that of the random encoder, and whether the interval shows it.
+
+    Args:
+        name: The run.
+        difference: From `rho_difference`. Its ends count as they are printed, so one that is printed as 0 is 0.
+
+    Example:
+        >>> against_random("clef", (0.012, -0.02, 0.04))
+        'clef minus random +0.012 [−0.020, +0.040], no difference from the random encoder that the interval shows'
+    """
+    low, high = round(difference[1], 3), round(difference[2], 3)
+    verdict = (
+        "differs from the random encoder"
+        if low > 0 or high < 0
+        else "no difference from the random encoder that the interval shows"
+    )
+    return f"{name} minus random {_rho(difference)}" + (f", {verdict}" if np.isfinite(difference[0]) else "")

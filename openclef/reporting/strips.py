@@ -11,8 +11,8 @@ from openclef.augment import Views, draw_leads, make_view
 from openclef.data import seeded
 from openclef.noise import load_noise_bank
 from openclef.preprocessing import Preprocessing
-from openclef.reporting.contents import FoundRun
-from openclef.reporting.embeddings import lead_of
+from openclef.reporting.contents import FoundRun, read_risk
+from openclef.reporting.embeddings import label_columns, lead_of
 from openclef.reporting.heading import views_words
 from openclef.reporting.markup import Html, Section, element, escaped, join, missing, number
 from openclef.store import Store
@@ -61,6 +61,7 @@ def _group(runs: list[FoundRun], split: str, seed: int) -> Html:
         made = make_views(
             store, chosen, preprocessing, views, own_lead(run), seed=int(run.config.get("seed", 0))
         )
+        recorded = [store.read([row], [views_of[0][0]])[0, 0] for row, views_of in zip(chosen, made)]
     except (ValueError, TypeError, OSError) as error:
         return missing(f"{names}: its views cannot be made here: {error}")
     unit = "mV" if store.unit == "mV" else "standard deviation"
@@ -77,8 +78,7 @@ def _group(runs: list[FoundRun], split: str, seed: int) -> Html:
     for place, row in enumerate(chosen):
         paper_s = max(store.seconds, preprocessing.seconds)
         lead = made[place][0][0]
-        raw = store.read([row], [lead])[0, 0]
-        strips = [strip(raw, store.fs, f"Recorded, lead {lead}", seconds=paper_s)]
+        strips = [strip(recorded[place], store.fs, f"Recorded, lead {lead}", seconds=paper_s)]
         for number_, (of_view, signal) in enumerate(made[place], start=1):
             strips.append(
                 strip(signal, preprocessing.fs, f"View {number_}, lead {of_view}", view=True, seconds=paper_s)
@@ -172,8 +172,7 @@ def _labels_of(store: Store, task: Task) -> list[tuple[str, NDArray[np.bool_]]]:
         return []
     if task.kind == "multiclass":
         return [(name, (records[task.columns[0]] == name).to_numpy()) for name in task.labels]
-    names = task.labels if task.kind == "multilabel" else (task.labels[0] if task.labels else task.name,)
-    return [(name, (records[column].to_numpy(float) > 0.5)) for name, column in zip(names, task.columns)]
+    return [(name, (records[column].to_numpy(float) > 0.5)) for name, column in label_columns(task)]
 
 
 def _about(store: Store, row: int, risk: str | None) -> Html:
@@ -187,7 +186,10 @@ def _about(store: Store, row: int, risk: str | None) -> Html:
     if isinstance(sex, str) and sex:
         rest.append(sex)
     if risk is not None and risk in store.risks:
-        rest.append(f"{risk} {number(float(store.risk(risk)['value'].iloc[row]))}")
+        try:
+            rest.append(f"{risk} {number(float(read_risk(store, risk)[0]['value'].iloc[row]))}")
+        except ValueError:  # damaged; the section about risks says how
+            rest.append(f"{risk} unknown")
     return join([", ".join(words), element("span", ", ".join(rest), class_="sub")])
 
 
@@ -213,6 +215,9 @@ def make_views(
     Returns:
         For each row two pairs of lead and signal, at the rate of the preprocessing.
 
+    Raises:
+        ValueError: The store has no such lead.
+
     Example:
         >>> import tempfile
         >>> from openclef.simulator.cohort import simulate
@@ -224,6 +229,8 @@ def make_views(
     import torch
 
     generator = seeded("cpu", seed)
+    if lead is not None and lead not in store.leads:
+        raise ValueError(f"lead {lead!r} is not in store {store.path}; pass one of {', '.join(store.leads)}.")
     fixed = None if lead is None else store.leads.index(lead)
     first, second = draw_leads(
         len(rows),

@@ -16,7 +16,7 @@ from openclef.store import open_store
 BAD = "<script>alert(1)</script>"
 
 
-def row(model: str, value: float, metric: str = "auroc", task: str = "small/old", **more) -> dict:
+def _row(model: str, value: float, metric: str = "auroc", task: str = "small/old", **more) -> dict:
     """One row as an evaluation saves it."""
     about = {
         "protocol": "probe",
@@ -31,7 +31,7 @@ def row(model: str, value: float, metric: str = "auroc", task: str = "small/old"
     return {"model": model, "task": task, "metric": metric, "value": value, **ends, **about, **more}
 
 
-def save_rows(folder: Path, rows: list[dict], split: str | None = None) -> Path:
+def _save_rows(folder: Path, rows: list[dict], split: str | None = None) -> Path:
     """Write metrics.json, and evaluation.json where a split is given."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(rows))
@@ -39,6 +39,18 @@ def save_rows(folder: Path, rows: list[dict], split: str | None = None) -> Path:
         about = {"model": rows[0]["model"], "split": split, "settings": [], "note": ""}
         (folder / "evaluation.json").write_text(json.dumps(about))
     return folder
+
+
+@pytest.fixture(scope="session")
+def row():
+    """Make a row as an evaluation saves it: row(model, value, metric, task, ...)."""
+    return _row
+
+
+@pytest.fixture(scope="session")
+def save_rows():
+    """Save rows as an evaluation does: save_rows(folder, rows, split)."""
+    return _save_rows
 
 
 @pytest.fixture(scope="session")
@@ -63,19 +75,19 @@ def reported(tmp_path_factory: pytest.TempPathFactory, make_store) -> Path:
     (folder / "unfinished" / "run.json").unlink()
     shutil.rmtree(folder / "unfinished" / "model")
     rows = [
-        row("simclr", 0.7),
-        row("simclr + age_sex", 0.75),
-        row("random_encoder", 0.6),
-        row("age_sex", 0.72),
+        _row("simclr", 0.7),
+        _row("simclr + age_sex", 0.75),
+        _row("random_encoder", 0.6),
+        _row("age_sex", 0.72),
     ]
     rows += [
-        row("simclr", 0.5, "auprc"),
-        row("simclr", 0.375, "prevalence"),
-        row(BAD, 0.6, task=f"small/{BAD}"),
+        _row("simclr", 0.5, "auprc"),
+        _row("simclr", 0.375, "prevalence"),
+        _row(BAD, 0.6, task=f"small/{BAD}"),
     ]
-    save_rows(folder / "results" / "simclr", rows, split="test")
-    save_rows(folder / "results" / "clef", [row("clef", 0.8), row("age_sex", 0.72)], split="test")
-    save_rows(folder, [*rows[:4], row("clef", 0.8)])
+    _save_rows(folder / "results" / "simclr", rows, split="test")
+    _save_rows(folder / "results" / "clef", [_row("clef", 0.8), _row("age_sex", 0.72)], split="test")
+    _save_rows(folder, [*rows[:4], _row("clef", 0.8)])
     return folder
 
 

@@ -10,17 +10,12 @@ import pytest
 
 from openclef.reporting.contents import find_contents, origin
 
-
-def _rows(folder: Path, *rows: dict, split: str | None = None) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(list(rows)))
-    if split is not None:
-        about = {"model": "m", "split": split, "settings": [], "note": ""}
-        (folder / "evaluation.json").write_text(json.dumps(about))
-
-
-def _row(model: str = "m", value: float = 0.7, **more) -> dict:
-    return {"model": model, "task": "t", "metric": "auroc", "value": value} | more
+SHORT = {
+    "model": "m",
+    "task": "t",
+    "metric": "auroc",
+    "value": 0.7,
+}  # a row of the columns that must be there
 
 
 def test_finds_runs_results_and_stores(reported) -> None:
@@ -48,10 +43,10 @@ def test_runs_of_one_name_are_told_apart(reported, tmp_path) -> None:
     assert [run.label for run in find_contents([tmp_path]).runs] == ["a/clef", "b/clef"]
 
 
-def test_values_that_differ_are_both_kept(tmp_path) -> None:
-    _rows(tmp_path / "a", _row(), split="test")
-    _rows(tmp_path / "b", _row(value=0.71), split="test")
-    _rows(tmp_path / "c", _row(), split="val")
+def test_values_that_differ_are_both_kept(tmp_path, row, save_rows) -> None:
+    save_rows(tmp_path / "a", [row("m", 0.7)], split="test")
+    save_rows(tmp_path / "b", [row("m", 0.71)], split="test")
+    save_rows(tmp_path / "c", [row("m", 0.7)], split="val")
     assert len(find_contents([tmp_path]).metrics) == 3
 
 
@@ -89,24 +84,74 @@ def test_what_is_no_evaluation_is_passed_over_and_said(tmp_path) -> None:
     ("name", "text", "message"),
     [
         ("metrics.json", "[{", "metrics.json is damaged"),
-        ("metrics.json", json.dumps([_row(value="high")]), "column value"),
+        ("metrics.json", json.dumps([SHORT | {"value": "high"}]), "column value"),
+        ("metrics.json", json.dumps([SHORT | {"model": None}]), "column model"),
+        ("metrics.json", json.dumps([SHORT, SHORT | {"task": 3}]), "column task"),
         ("config.json", "{", "config.json is damaged"),
         ("evaluation.json", "{", "evaluation.json is damaged"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, name, text, message) -> None:
-    _rows(tmp_path, _row())
+    (tmp_path / "metrics.json").write_text(json.dumps([SHORT]))
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         find_contents([tmp_path])
 
 
-@pytest.mark.parametrize("text", ["", "epoch,loss\n1,two\n", "loss\n1\n"])
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,two\n", "loss\n1\n", "epoch,loss\n,2\n"])
 def test_damaged_curves_are_named(reported, tmp_path, text) -> None:
     shutil.copytree(reported / "clef", tmp_path / "clef")
     (tmp_path / "clef" / "metrics.csv").write_text(text)
     with pytest.raises(ValueError, match=r"metrics\.csv is damaged"):
         find_contents([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("group", "setting", "value"),
+    [
+        ("", "batch_size", 0),
+        ("", "epochs", "two"),
+        ("", "lead", None),
+        ("views", "mask_share", None),
+        ("views", "noise_level_mv", None),
+        ("views", "same_lead_probability", None),
+        ("views", "crop_s", "8"),
+        ("preprocessing", "fs", None),
+        ("preprocessing", "band", [1]),
+        ("optimisation", "learning_rate", "fast"),
+        ("stores", "windows", "many"),
+    ],
+)
+def test_settings_of_a_wrong_kind_are_named_with_their_file(
+    reported, tmp_path, group, setting, value
+) -> None:
+    config = json.loads((reported / "clef" / "config.json").read_text())
+    of_group = config["stores"][0] if group == "stores" else config[group] if group else config
+    of_group[setting] = value
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=rf"config\.json is damaged \(.*{setting}"):
+        find_contents([tmp_path])
+
+
+@pytest.mark.parametrize("file", ["dataset.json", "records.parquet"])
+def test_a_damaged_store_is_passed_over_and_said(reported, tmp_path, file) -> None:
+    shutil.copytree(reported, tmp_path / "all")
+    _cut(tmp_path / "all" / "store" / file)
+    config = tmp_path / "all" / "clef" / "config.json"
+    settings = json.loads(config.read_text())
+    settings["stores"][0]["path"] = "store"
+    config.write_text(json.dumps(settings))
+    found = find_contents([tmp_path / "all"])
+    assert "damaged and was passed over" in found.notes[0]
+    assert file in found.notes[0]
+    assert "damaged" in found.runs[0].missing[0], "the run says why it has no store"
+    assert not found.runs[0].stores
+    assert len(found.metrics)
+
+
+def _cut(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
 
 
 def test_nothing_to_report(tmp_path) -> None:

@@ -52,7 +52,7 @@ def test_runs_without_store_or_encoder_keep_their_curves(reported, tmp_path) -> 
     shutil.copytree(reported / "clef", tmp_path / "clef")
     config = tmp_path / "clef" / "config.json"
     settings = json.loads(config.read_text())
-    settings["stores"][0] |= {"path": "gone", "name": "simulated_elsewhere"}
+    settings["stores"][0] |= {"path": "gone", "name": "sim"}
     config.write_text(json.dumps(settings))
     text = openclef.report(tmp_path / "clef").read_text()
     assert "is not at gone" in text
@@ -71,6 +71,11 @@ def test_what_cannot_be_written_or_read_is_refused(reported, tmp_path, monkeypat
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="is a file"):
         openclef.report(reported, tmp_path / "file" / "a.html")
+    for name in ("dataset.json", "page", "page.html.gz"):
+        (tmp_path / name).write_text("kept")
+        with pytest.raises(ValueError, match=r"\.html or \.htm"):
+            openclef.report(reported, tmp_path / name)
+        assert (tmp_path / name).read_text() == "kept"
     with pytest.raises(ValueError, match="no folder is given"):
         openclef.report([])
     with pytest.raises(ValueError, match="windows is 0"):
@@ -80,6 +85,41 @@ def test_what_cannot_be_written_or_read_is_refused(reported, tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(ImportError, match=r"openclef\[report\]"):
         openclef.report(reported, tmp_path / "a.html")
+
+
+@pytest.mark.parametrize("suffix", ["json", "parquet"])
+def test_a_damaged_risk_leaves_the_rest(reported, tmp_path, suffix) -> None:
+    shutil.copytree(reported / "store", tmp_path / "all" / "store")
+    shutil.copytree(reported / "clef", tmp_path / "all" / "clef")
+    file = tmp_path / "all" / "store" / "risk" / f"age_sex.{suffix}"
+    file.write_bytes(file.read_bytes()[:40])
+    text = openclef.report(tmp_path / "all", stores=tmp_path / "all" / "store").read_text()
+    assert f"age_sex.{suffix}" in text
+    assert "compute it again" in text or "restore it" in text
+    assert "age_sex unknown" in text, "under the strips"
+    assert "Effective rank" in text
+    assert 'class="strip wide"' in text
+    assert 'data-map="map-0"' in text, "the map needs no risk"
+
+
+def test_settings_that_this_store_or_version_lacks_leave_the_rest(reported, tmp_path) -> None:
+    shutil.copytree(reported / "clef", tmp_path / "clef")
+    config = json.loads((tmp_path / "clef" / "config.json").read_text())
+    config |= {"lead": "V9", "normalisation": "layer"}
+    (tmp_path / "clef" / "config.json").write_text(json.dumps(config))
+    history = tmp_path / "clef" / "metrics.csv"
+    lines = history.read_text().splitlines()
+    place = lines[0].split(",").index("loss")
+    for number in (1, 2):
+        cells = lines[number].split(",")
+        cells[place] = ("inf", "nan")[number - 1]
+        lines[number] = ",".join(cells)
+    history.write_text("\n".join(lines))
+    text = openclef.report(tmp_path / "clef", stores=reported / "store").read_text()
+    assert "lead &#x27;V9&#x27; is not in store" in text
+    assert "its loss is a finite number in no epoch" in text
+    assert "Effective rank" in text
+    assert "age_sex" in text
 
 
 def test_a_split_without_windows_is_said(reported, tmp_path) -> None:
@@ -140,6 +180,12 @@ def test_chromium_draws_everything_and_asks_for_nothing(chromium, page) -> None:
         "p => p.querySelector('.main-svg').width.baseVal.value > p.clientWidth + 1).length"
     )
     assert tab.evaluate(wide) == 0
+    lines = (
+        "[...document.querySelectorAll('.runs tbody th[scope=row]')].map(each => { const range = "
+        "document.createRange(); range.selectNodeContents(each); return [each.textContent, "
+        "range.getClientRects().length]; }).filter(([name, lines]) => lines > name.split(' ').length)"
+    )
+    assert tab.evaluate(lines) == [], "names of settings break between words only"
     boxes = tab.evaluate(
         "(() => { const s = document.querySelector('.strip.narrow'), m = s.getScreenCTM(); return [m.a, m.d]; })()"
     )

@@ -48,12 +48,25 @@ def test_a_degenerate_score_is_warned_about_and_said(tmp_path) -> None:
     assert "degenerate: 86 % of patients share one value" in _printed(store, "age_sex")
 
 
+def test_the_figure_is_a_page(tmp_path) -> None:
+    pytest.importorskip("plotly")
+    store = _store(tmp_path / "store", [45.0, 55.0, 65.0]).add_risk("age", label="old")
+    with pytest.raises(ValueError, match=r"\.html or \.htm"):
+        write_risk_figure(store, "old", store.path / "dataset.json")
+    with pytest.raises(KeyError, match="holds no risk"):
+        write_risk_figure(store, "score2", tmp_path / "figure.html")
+    write_risk_figure(store, "old", tmp_path / "figure.html")
+    assert '"title":{"text":"Age, in years"}' in (tmp_path / "figure.html").read_text()
+
+
 def test_the_figure_counts_every_known_window(tmp_path) -> None:
     pytest.importorskip("plotly")
     store = _store(tmp_path / "store", [45.0, 55.0, 65.0, np.nan]).add_risk("age_sex")
     page = tmp_path / "figure.html"
     write_risk_figure(store, "age_sex", page)
     text = page.read_text()
-    assert "3 windows known, 1 unknown" in text
-    assert "completeness 1.00 (n = 3)" in text
+    assert "unknown for 1 of 4 windows" in text
+    assert '"name":"100%"' in text
+    assert "SCORE2 and SCORE2-OP from age and sex alone" in text
+    assert "as a fraction" in text
     assert "<script src=" not in text, "the page opens offline"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from openclef.reporting.contents import FoundRun, find_contents
-from openclef.reporting.curves import curve_values
+from openclef.reporting.contents import Contents, FoundRun, find_contents
+from openclef.reporting.curves import curve_values, curves_section
 from openclef.reporting.embedding_map import colourings, map_positions, neighbour_agreement, neighbours
 from openclef.reporting.embeddings import embed_runs
 from openclef.reporting.heading import badges, guidance_words, heading_section
 from openclef.reporting.markup import embedded, label, plain, table
 from openclef.reporting.results import model_order, reading, results_section, shown_metrics
 from openclef.reporting.risk import completeness_counts
-from openclef.reporting.similarity import similarity_curve
+from openclef.reporting.similarity import (
+    against_random,
+    rho_difference,
+    similarity_curve,
+    similarity_section,
+)
 from openclef.reporting.strips import choose_records, make_views, strip
 
 
@@ -51,6 +58,64 @@ def test_similarity_bins_equal_a_slow_loop() -> None:
     assert (curve.low <= curve.mean + 0.05).all()
     assert (curve.high >= curve.mean - 0.05).all()
     assert curve.rho[1] < curve.rho[0] < curve.rho[2]
+
+
+def test_similarity_intervals_equal_a_slow_bootstrap() -> None:
+    from openclef.statistics import subject_counts
+
+    rng = np.random.default_rng(4)
+    risk, subject = rng.random(24), np.repeat(np.arange(12), 2)
+    both = [np.stack([np.cos(risk), np.sin(risk)], 1), rng.normal(size=(24, 3))]
+    curves = [similarity_curve(vectors, risk, subject, bins=3, draws=40, seed=2) for vectors in both]
+    times = subject_counts(subject, draws=40, seed=2)
+    pairs = [(i, j) for i in range(24) for j in range(i + 1, 24) if subject[i] != subject[j]]
+    gap = np.array([abs(risk[i] - risk[j]) for i, j in pairs])
+    place = np.digitize(gap, np.quantile(gap, [1 / 3, 2 / 3]))
+    drawn_rho = []
+    for vectors, curve in zip(both, curves):
+        cosine = np.array([_cosine(vectors[i], vectors[j]) for i, j in pairs])
+        ranks = [pd.Series(each).rank().to_numpy() for each in (gap, cosine)]
+        means, rhos = [], []
+        for draw in range(40):
+            weight = np.array([times[i, draw] * times[j, draw] for i, j in pairs])
+            means.append([np.average(cosine[place == k], weights=weight[place == k]) for k in range(3)])
+            covariance = np.cov(ranks, aweights=weight, ddof=0)
+            rhos.append(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
+        low, high = np.quantile(means, [0.025, 0.975], axis=0)
+        assert curve.low == pytest.approx(low, abs=1e-4)
+        assert curve.high == pytest.approx(high, abs=1e-4)
+        assert curve.rho[1:] == pytest.approx(np.quantile(rhos, [0.025, 0.975]), abs=1e-3)
+        drawn_rho.append(rhos)
+    apart = np.quantile(np.subtract(*drawn_rho), [0.025, 0.975])
+    value, *ends = rho_difference(*curves)
+    assert value == pytest.approx(curves[0].rho[0] - curves[1].rho[0])
+    assert ends == pytest.approx(apart, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("difference", "differs"),
+    [
+        ((-0.002, -0.01, -0.0004), False),
+        ((0.01, 0.0004, 0.02), False),
+        ((0.01, 0.002, 0.02), True),
+        ((-0.05, -0.09, -0.01), True),
+    ],
+)
+def test_no_contrast_is_made_by_rounding(difference, differs) -> None:
+    said = against_random("clef", difference)
+    assert ("differs from" in said) == differs
+    assert "−0.000" not in said
+
+
+def test_similarity_says_rho_and_the_paired_difference(groups) -> None:
+    colours = {"clef": "series-0", "simclr": "series-1"}
+    body = similarity_section(*groups, colours, seed=0).body
+    one = r"[+−]\d\.\d{3} \[[+−]\d\.\d{3}, [+−]\d\.\d{3}\]"
+    for name in colours:
+        assert re.search(rf"{name} {one}", body)
+        assert re.search(rf"{name} minus random {one}, (differs from|no difference from)", body)
+    assert re.search(rf"random encoder {one}", body)
+    assert "the more two patients differ" not in body
 
 
 def test_similarity_draws_weigh_pairs_by_both_subjects() -> None:
@@ -178,11 +243,22 @@ def test_result_section_orders_rows_and_escapes_names(reported) -> None:
     assert "small/&lt;script&gt;" in body
 
 
+def test_each_protocol_has_a_heading_and_tables_of_its_own(tmp_path, row, save_rows) -> None:
+    save_rows(tmp_path, [row("clef", 0.8), row("clef", 0.9, protocol="fine-tune")])
+    body = results_section(find_contents([tmp_path])).body
+    assert re.findall(r"<h3>small/old<span class=.sub.>protocol ([\w-]+)", body) == ["probe", "fine-tune"]
+    assert re.findall(r"<caption>AUROC, small/old, protocol ([\w-]+)", body) == ["probe", "fine-tune"]
+
+
 def test_curves_keep_what_is_known() -> None:
     history = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [3.0, np.nan], "val_loss": [np.nan, np.nan]})
     run = FoundRun(None, "x", {}, False, history)
     assert [what for what, *_ in curve_values(run, "loss")] == ["training"]
     assert curve_values(run, "uniformity") == []
+    contents = Contents([], [run], pd.DataFrame(), [], [])
+    assert "Last: x 3 at epoch 1, not finite after it." in curves_section(contents).body
+    never = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [np.nan, np.inf]})
+    assert curve_values(FoundRun(None, "x", {}, False, never), "loss") == []
 
 
 def test_heading_says_what_was_run(reported) -> None:
@@ -191,6 +267,8 @@ def test_heading_says_what_was_run(reported) -> None:
     assert "unfinished: 2 of 2 epochs" in body
     assert "6 (3 an epoch, 48 windows)" in body
     assert "443,184" in body
+    (store,) = found.stores
+    assert f"48 of {len(store):,} windows (train)" in body
     assert badges(found) == []
     clef, simclr, _ = found.runs
     assert "risk age_sex; squared difference, scaled within the batch; margin 0.2" in guidance_words(clef)
