@@ -334,7 +334,7 @@ def convert(
 
     Args:
         database: one of `openclef list databases`.
-        src: folder as downloaded.
+        src: folder as downloaded; for files the CSV that lists them.
         dst: folder of the store.
         options: the database's own options, for example --options '{"fs": 500}'; docs/databases.md has them.
         workers: processes; the number of cores by default.
