@@ -140,9 +140,8 @@ def subject_counts(
         raise ValueError("A required group has no record; leave labels without positives or negatives out.")
     held = np.zeros((names.size, groups.shape[1]), np.float32)
     np.maximum.at(held, code, groups.astype(np.float32))
-    generator = np.random.default_rng([seed, 0])
+    generator, missing = np.random.default_rng([seed, 0]), np.arange(draws)
     counts = np.zeros((names.size, draws), np.float32)
-    missing = np.arange(draws)
     for _ in range(_REDRAWS):
         for column in missing:
             counts[:, column] = np.bincount(
@@ -228,6 +227,7 @@ def bootstrap(
     draws: int = 1000,
     seed: int = 0,
     least: int = 1,
+    weight: ArrayLike | None = None,
 ) -> Bootstrap:
     """Two-level bootstrap of a metric: in each draw subjects and seeds are resampled with replacement.
 
@@ -235,8 +235,7 @@ def bootstrap(
     a subject go together. Every draw keeps a positive and a negative of each label with at least `least` of
     both (a draw that does not is drawn again); a rarer label is skipped in the draws that lose it.
 
-    The calibration error grows with any noise, that of resampling too, so its draws are moved back to centre
-    on the value.
+    The calibration error grows with any noise, so its draws are moved back to centre on the value.
 
     Args:
         metric: A key of `METRICS`.
@@ -246,6 +245,7 @@ def bootstrap(
         draws: Number of draws.
         seed: Seed of the draws; equal seeds give equal draws for equal subjects and targets.
         least: Fewest positives and negatives of a label that is kept in every draw.
+        weight: (records, draws) from `subject_counts`, where several tasks share draws; None = drawn here.
 
     Returns:
         A `Bootstrap` of values and samples by label.
@@ -255,16 +255,17 @@ def bootstrap(
 
     Example:
         >>> target = np.tile([0.0, 1.0], 50)
-        >>> estimate = bootstrap("auroc", target, target, np.arange(100), draws=20).macro()
-        >>> (estimate.value, estimate.low, estimate.high)
-        (1.0, 1.0, 1.0)
+        >>> bootstrap("auroc", target, target, np.arange(100), draws=20).macro()
+        Estimate(value=1.0, low=1.0, high=1.0)
     """
     target, score = _as_stack(target, score)
     kept, groups = _required(metric, target, least)
-    weight = subject_counts(subject, draws=draws, seed=seed, required=groups)
+    if weight is None:
+        weight = subject_counts(subject, draws=draws, seed=seed, required=groups)
+    counts = np.asarray(weight, dtype=np.float32)
     value = _over_draws(metric, target, score, np.ones((target.shape[0], 1), np.float32))[:, 0].mean(0)
-    samples = _over_draws(metric, target, score, weight)
-    drawn = np.einsum("ds,sdl->dl", _seed_shares(score.shape[0], draws, seed), samples)
+    samples = _over_draws(metric, target, score, counts)
+    drawn = np.einsum("ds,sdl->dl", _seed_shares(score.shape[0], counts.shape[1], seed), samples)
     if metric in _BIASED:
         drawn = np.maximum(drawn - np.nanmean(drawn, axis=0) + value, 0.0)
     return Bootstrap(value, drawn, kept)

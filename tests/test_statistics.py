@@ -43,6 +43,18 @@ def test_a_draw_is_a_resampling_of_subjects_and_of_seeds():
     assert once.var() == pytest.approx(1 - 1 / 40, abs=0.03)  # binomial(40, 1/40)
 
 
+def test_draws_that_are_given_take_the_place_of_those_drawn():
+    target, score = planted(80, 0.7, 2, seeds=3)
+    subject = np.arange(80) // 2
+    groups = np.stack([target == 1, target == 0], 1)
+    counts = statistics.subject_counts(subject, draws=30, seed=4, required=groups)
+    drawn = statistics.bootstrap("auroc", target, score, subject, draws=30, seed=4)
+    given = statistics.bootstrap("auroc", target, score, subject, seed=4, weight=counts)
+    np.testing.assert_array_equal(given.samples, drawn.samples)
+    with pytest.raises(ValueError, match=r"pass \(80,\) or \(80, draws\)"):
+        statistics.bootstrap("auroc", target, score, subject, weight=counts[:5])
+
+
 def test_each_draw_keeps_a_positive_and_a_negative():
     target = np.zeros((100, 2))
     target[:2, 0] = 1  # e^-2 of plain draws would lose both
