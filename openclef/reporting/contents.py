@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,10 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from openclef.reporting.result_files import join_results, read_json, read_results
 from openclef.reporting.settings import check_config
 from openclef.store import Store, open_store
-
-RESULT_COLUMNS = ("model", "task", "metric", "value")
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
                     below[:] = [name for name in below if name != "model"]
                     known = True
             if "metrics.json" in files:
-                table, note = _read_results(place)
+                table, note = read_results(place)
                 tables += [table] if table is not None else []
                 notes += [note] if note else []
                 known = True
@@ -159,7 +157,7 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
         runs.append(FoundRun(path, labels[path], config, finished, history, of_run, absent))
     named = [store for run in runs for store in run.stores] + list(beneath if stores is None else stores)
     unique = {store.path.resolve(): store for store in reversed(named)}
-    return Contents(list(folders), runs, _joined(tables), list(reversed(unique.values())), notes)
+    return Contents(list(folders), runs, join_results(tables), list(reversed(unique.values())), notes)
 
 
 def _opened(path: Path) -> tuple[Store | None, str]:
@@ -216,26 +214,6 @@ def _check_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is a file; pass the folder of a run or of results.")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        ValueError: It is damaged; the message names it.
-
-    Example:
-        >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "a.json"
-        >>> file.write_text("[1, 2") and read_json(file)
-        Traceback (most recent call last):
-        ...
-        ValueError: ...a.json is damaged (Expecting ',' delimiter...); restore it, or leave its folder out.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); restore it, or leave its folder out.") from error
-
-
 def _read_history(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame()
@@ -252,69 +230,6 @@ def _read_history(path: Path) -> pd.DataFrame:
     if not table["epoch"].between(0, 1e9).all():
         raise ValueError(f"{path} is damaged (an epoch is not a number); restore it, or remove it.")
     return table
-
-
-def _read_results(folder: Path) -> tuple[pd.DataFrame | None, str]:
-    rows = read_json(folder / "metrics.json")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return None, f"{folder / 'metrics.json'} holds no rows of an evaluation and was passed over."
-    if not rows:
-        return None, ""
-    table = pd.DataFrame(rows)
-    absent = [name for name in RESULT_COLUMNS if name not in table]
-    if absent:
-        return None, f"{folder / 'metrics.json'} lacks the columns {', '.join(absent)} and was passed over."
-    for name in ("model", "task", "metric"):
-        if not all(isinstance(each, str) and each for each in table[name]):
-            raise ValueError(
-                f"{folder / 'metrics.json'} is damaged (column {name}: a row has no name); restore it, or leave its "
-                "folder out."
-            )
-    about = read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else {}
-    about = about if isinstance(about, dict) else {}
-    for name in ("value", "low", "high", "n", "seeds", "label_share"):
-        if name not in table:
-            table[name] = 1.0 if name == "label_share" else float("nan")
-        table[name] = _numbers(table[name], folder / "metrics.json")
-    table["label_share"] = table["label_share"].fillna(1.0)
-    for name in ("protocol", "lead", "part", "note"):
-        table[name] = table[name].fillna("").astype(str) if name in table else ""
-    table["split"] = str(about.get("split") or "")
-    table["judged_note"] = str(about.get("note") or "")
-    table["source"] = str(folder)
-    return table, ""
-
-
-def _numbers(column: pd.Series, file: Path) -> pd.Series:
-    try:
-        return pd.to_numeric(column).astype(float)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{file} is damaged (column {column.name}: {error}); restore it, or leave its folder out."
-        ) from error
-
-
-_SAME_ROW = ["model", "task", "protocol", "lead", "metric", "label_share", "part"]
-_SAME_VALUE = ["value", "low", "high", "n", "seeds"]
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Join result tables; a row that stands in several files is kept once, from the one that says its split."""
-    if not tables:
-        return pd.DataFrame()
-    every = pd.concat(tables, ignore_index=True)
-    every["said"] = every["split"] == ""
-    every["place"] = range(len(every))
-    every = every.sort_values(["said", "place"], kind="stable")
-    rounded = every[_SAME_VALUE].round(9)
-    identity = pd.concat([every[_SAME_ROW], rounded], axis=1).astype(str)
-    with_split = pd.concat([identity, every["split"]], axis=1)
-    stated = identity[~every["said"].to_numpy()]
-    known = pd.MultiIndex.from_frame(stated) if len(stated) else None
-    copy = with_split.duplicated()
-    if known is not None:
-        copy |= every["said"] & pd.MultiIndex.from_frame(identity).isin(known)
-    return every[~copy].sort_values("place").drop(columns=["said", "place"]).reset_index(drop=True)
 
 
 def _labels(paths: list[Path]) -> dict[Path, str]:

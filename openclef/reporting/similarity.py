@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from openclef.reporting.drawing import Style, line_with_band
 from openclef.reporting.embeddings import Embedded, unit
 from openclef.reporting.markup import Section, element, figure, join, key, label, missing, number
 from openclef.statistics import subject_counts
@@ -245,29 +246,11 @@ def _figure(group: Embedded, colours: dict[str, str], seed: int) -> object:
 
 
 def _traces(name: str, curve: SimilarityCurve, colour: str) -> list[dict[str, Any]]:
-    band = {
-        "type": "scatter",
-        "mode": "lines",
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "x": curve.difference,
-    }
-    return [
-        {**band, "y": curve.low},
-        {**band, "y": curve.high, "fill": "tonexty", "fillcolor": f"@{colour}/0.13"},
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "x": curve.difference,
-            "y": curve.mean,
-            "name": label(name),
-            "line": {"color": f"@{colour}", "width": 2, "dash": "dash" if colour == "muted" else "solid"},
-            "marker": {"size": 6},
-            "customdata": np.stack([curve.low, curve.high, curve.pairs], 1),
-            "hovertemplate": f"{label(name)}<br>%{{y:.3f}} [%{{customdata[0]:.3f}}, %{{customdata[1]:.3f}}]"
-            "<br>%{customdata[2]:,.0f} pairs<extra></extra>",
-        },
-    ]
+    style = Style(colour, "circle", "dash" if colour == "muted" else "solid", False)
+    *band, line = line_with_band(style, name, curve.difference, curve.mean, curve.low, curve.high)
+    line["customdata"] = curve.pairs
+    line["hovertemplate"] = f"{label(name)}<br>%{{text}}<br>%{{customdata:,.0f}} pairs<extra></extra>"
+    return [*band, line]
 
 
 def _rho(rho: tuple[float, float, float]) -> str:

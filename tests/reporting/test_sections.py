@@ -211,6 +211,7 @@ def test_tables_have_baselines_first_and_only_measured_metrics_open() -> None:
     ]
     rows = pd.DataFrame({"metric": ["auroc", "auroc:AF", "prevalence", "auprc", "brier", "mae"]})
     rows["part"] = ["", "", "", "", "", "female"]
+    rows["condition"] = ""
     assert shown_metrics(rows) == ["auroc", "auprc"]
 
 
