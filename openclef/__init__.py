@@ -44,6 +44,7 @@ _PUBLIC = {
     "Finetuning": "openclef.protocol.network",
     "Preprocessing": "openclef.preprocessing",
     "Guidance": "openclef.guidance",
+    "Condition": "openclef.condition",
     "Views": "openclef.augment",
 }
 _PACKAGES = (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from openclef.condition import Condition
 from openclef.preprocessing import Preprocessing
 from openclef.record import Record, cut_windows
 from openclef.signal import canonical_lead, quality_flags
@@ -132,6 +133,7 @@ def embed_store(
     device: str | torch.device | None = None,
     precision: str = "float32",
     progress: bool = False,
+    condition: Condition | None = None,
 ) -> NDArray[np.float32]:
     """Embed rows of a store, one vector a row.
 
@@ -148,6 +150,7 @@ def embed_store(
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.
+        condition: How the recordings are changed before, see `openclef.condition`; its lead goes before `lead`.
 
     Returns:
         (rows, dim) float32, in the order asked.
@@ -183,11 +186,10 @@ def embed_store(
     parts = []
     with _in_use(model, device) as where:
         for start in starts:
-            signal = store.read(chosen[start : start + batch_size], leads=[lead])[:, 0]
-            windows = cut_windows(signal, store.fs, preprocessing.seconds)
-            vectors = [
-                _forward(model, preprocessing, window, store.fs, where, precision) for window in windows
-            ]
+            part = chosen[start : start + batch_size]
+            signal, fs = read_under(store, part, lead, condition)
+            windows = cut_windows(signal, fs, preprocessing.seconds)
+            vectors = [_forward(model, preprocessing, window, fs, where, precision) for window in windows]
             weight = np.stack([~np.isnan(window).all(1) for window in windows]).astype(np.float32)
             weight[0, weight.sum(0) == 0] = 1.0  # nothing recorded at all: the embedding of a flat line
             total = np.einsum("wr,wrd->rd", weight, np.stack(vectors))
@@ -195,6 +197,34 @@ def embed_store(
     if not parts:
         return np.empty((0, int(model.dim)), np.float32)  # type: ignore[arg-type]
     return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def read_under(
+    store: Store, rows: ArrayLike, lead: str, condition: Condition | None = None
+) -> tuple[NDArray[np.floating], float]:
+    """Read one lead of rows of a store, as recorded or changed.
+
+    Args:
+        store: The store.
+        rows: Row numbers.
+        lead: Lead by name; a condition's goes before it.
+        condition: How the recordings are changed.
+
+    Returns:
+        (rows, time) in the store's unit, NaN = missing, and the rate in Hz.
+
+    Raises:
+        ValueError: If the lead is not there.
+
+    Example:
+        >>> import inspect
+        >>> list(inspect.signature(read_under).parameters)
+        ['store', 'rows', 'lead', 'condition']
+    """
+    numbers = np.asarray(rows)
+    asked = lead if condition is None or condition.lead is None else condition.lead
+    signal = store.read(numbers, leads=[asked])[:, 0]
+    return (signal, store.fs) if condition is None else condition.apply(signal, store.fs, numbers)
 
 
 def preprocessing_of(model: torch.nn.Module) -> Preprocessing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from openclef.condition import Condition
 from openclef.embedding import embed_store
+from openclef.protocol.cache import FeatureCache, encoder_sha256, may_keep, store_sha256
 from openclef.signal import lead_indices
 from openclef.store import Store, hash_subjects, open_store
 from openclef.task import Task
@@ -67,6 +69,8 @@ class Cohort:
         *,
         batch_size: int = 256,
         device: str | None = None,
+        condition: Condition | None = None,
+        cache: FeatureCache | None = None,
     ) -> NDArray[np.floating]:
         """Embeddings of records, the mean over a record's windows; each store at its own rate.
 
@@ -75,6 +79,8 @@ class Cohort:
             needed: (records,) bool; the others stay NaN and are not computed.
             batch_size: Windows at a time.
             device: Where to compute; None = where the encoder is.
+            condition: How the recordings are changed before.
+            cache: Where embeddings are kept; only those of encoders whose hash says all about them.
 
         Returns:
             (records, dim).
@@ -93,13 +99,38 @@ class Cohort:
         count = np.zeros(len(self.records))
         for store, (rows, record) in zip(self.stores, self.windows):
             chosen = needed[record]
-            vectors = embed_store(
-                encoder, store, lead=self.lead, rows=rows[chosen], batch_size=batch_size, device=device
-            )
+
+            def embed(numbers: NDArray[np.integer], store: Store = store) -> NDArray[np.floating]:
+                return embed_store(
+                    encoder,
+                    store,
+                    lead=self.lead,
+                    rows=numbers,
+                    batch_size=batch_size,
+                    device=device,
+                    condition=condition,
+                )
+
+            if cache is None or not may_keep(encoder):
+                vectors = embed(rows[chosen])
+            else:
+                about = {"encoder": encoder_sha256(encoder)} | self.about(store, condition)
+                vectors = cache.rows(about, rows[chosen], len(store), embed)
             np.add.at(total, record[chosen], vectors)
             np.add.at(count, record[chosen], 1)
         with np.errstate(invalid="ignore"):
             return total / count[:, None]
+
+    def about(self, store: Store, condition: Condition | None) -> dict[str, object]:
+        """What decides the features of a store's rows beside what computes them.
+
+        Example:
+            >>> import inspect
+            >>> list(inspect.signature(Cohort.about).parameters)
+            ['self', 'store', 'condition']
+        """
+        changed = {} if condition is None else asdict(condition)
+        return {"store": store_sha256(store), "lead": self.lead, "condition": changed}
 
 
 def gather_records(
@@ -135,7 +166,7 @@ def gather_records(
     declared = _declared(opened, task)
     for store in opened:
         lead_indices(store.leads, [lead])
-    names = _names(opened)
+    names = store_names(opened)
     tables, targets, windows = [], [], []
     start = 0
     for store, name in zip(opened, names):
@@ -171,7 +202,13 @@ def _declared(stores: tuple[Store, ...], task: str) -> Task:
     return first
 
 
-def _names(stores: tuple[Store, ...]) -> list[str]:
+def store_names(stores: tuple[Store, ...]) -> list[str]:
+    """The names of stores in the column `store`: with their folders' where two have the same name.
+
+    Example:
+        >>> store_names(())
+        []
+    """
     names = [store.name for store in stores]
     return [
         name if names.count(name) == 1 else f"{name} ({store.path.name})"

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from openclef.condition import Condition, check_conditions
 from openclef.embedding import preprocessing_of
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
-from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex, random_encoder
-from openclef.protocol.cohort import Cohort, check_unseen, gather_records
-from openclef.protocol.judging import Judgement, judge_frozen, judge_network
+from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex
+from openclef.protocol.cache import FeatureCache, encoder_sha256
+from openclef.protocol.cohort import Cohort, check_unseen, gather_records, store_names
+from openclef.protocol.judging import WITH_AGE_SEX, Judgement, judge_frozen, judge_network
+from openclef.protocol.ledger import record_looks
+from openclef.protocol.methods import BASELINES, Method, check_model, name_method
 from openclef.protocol.network import Finetuning
 from openclef.protocol.probe import check_share, draw_subjects
 from openclef.protocol.result import Result, compare, load_result
 from openclef.protocol.scoring import MIN_POSITIVES, metrics_of
-from openclef.shipped import SHIPPED, shipped_folder
 from openclef.statistics import check_counts
 
 if TYPE_CHECKING:
@@ -27,18 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "compare", "evaluate", "load_result"]
 
-BASELINES = ("random_encoder", "age_sex", "scratch")
-_NAMES = " or ".join(repr(name) for name in BASELINES)
 SPLITS = ("test", "val")
-
-
-class _Method(NamedTuple):
-    """A named model and how it is judged: an encoder a run; without encoders, age and sex alone."""
-
-    name: str
-    encoders: list[Any]
-    protocol: str
-    seeds: list[int]  # of training, one a run
 
 
 def evaluate(
@@ -53,7 +46,7 @@ def evaluate(
     append_age_sex: bool = True,
     label_share: float = 1.0,
     split: str = "test",
-    by: str | None = None,
+    by: str | Sequence[str] | None = None,
     draws: int = 1000,
     backbone: str | None = None,
     preprocessing: Preprocessing | None = None,
@@ -64,6 +57,9 @@ def evaluate(
     device: str | None = None,
     min_positives: int = MIN_POSITIVES,
     seed: int = 0,
+    conditions: Sequence[Condition] = (),
+    cache: str | Path | None = None,
+    workers: int = 1,
 ) -> Result:
     """Judge an encoder on a task, on subjects that neither it nor the protocol has trained on.
 
@@ -75,7 +71,7 @@ def evaluate(
 
     Args:
         model: An `Encoder` or a bare backbone, the folder of a run, a list of these (seeds of one method), or
-            the name of a baseline, "random_encoder", "age_sex" or "scratch".
+            the name of a baseline, "random_encoder", "age_sex", "features" or "scratch".
         stores: A `Store`, its folder, or a list of them; records of several stores are pooled, each
             preprocessed at its own rate.
         task: Name of a task that every store declares, for example "ptb_xl/superdiagnostic".
@@ -83,16 +79,18 @@ def evaluate(
         lead: Lead by name.
         name: Name of the model in the tables; None = the encoder's own.
         seeds: Seeds of random encoders, and of "finetune" and "scratch", which train once a seed (several encoders
-            are fine-tuned once each).
+            are fine-tuned once each); with a label_share below 1, a model of one run is fitted once a seed, each time
+            on other subjects.
         append_age_sex: Judge each encoder with age and sex appended as well.
         label_share: Share of the training subjects whose labels are used; seed i of a model draws its own.
         split: "test", or "val" to look at validation without touching test.
-        by: Give metrics by part as well: "store", "sex" or "age_band".
+        by: Give metrics by part as well: "store", "sex", "age_band", or several of them.
         draws: Bootstrap draws over subjects and seeds.
         backbone: Architecture of random encoders; None = the model's, or "resnext1d_small".
         preprocessing: Preprocessing of random encoders; None = the model's, or the default.
-        baselines: Baselines to judge beside the model, of "random_encoder", "age_sex" and "scratch". Beside a network
-            protocol the first two are judged by the probe, which is what their name says.
+        baselines: Baselines to judge beside the model, of "random_encoder", "age_sex", "features" (classical features
+            of the ECG, which need neurokit2) and "scratch". Beside a network protocol the first three are judged by the
+            probe.
         finetuning: Settings of "finetune" and "scratch".
         runs: Folder for the run folders of "finetune" and "scratch": finished ones are used again and unfinished ones
             resumed. None = a temporary folder.
@@ -101,10 +99,15 @@ def evaluate(
             on a GPU where there is one.
         min_positives: Fewest positives and negatives of a label that enters the macro mean.
         seed: Seed of label budgets and draws.
+        conditions: Under which the fitted model predicts the judged split as well, for example noise
+            (`openclef.Condition`); one that these stores or this model cannot have is left out, and `.note` says so.
+        cache: Folder in which embeddings and classical features are kept and found again; None = nowhere.
+        workers: Processes that measure classical features; -1 = one a core.
 
     Returns:
         A `Result`: `.metrics` and `.predictions`; `.note` says so where an encoder does not know whom it was
-        pretrained on, so that overlap with the judged subjects could not be checked.
+        pretrained on, so that overlap with the judged subjects could not be checked. A look at "test" is noted in the
+        ledgers of the stores (`openclef.protocol.ledger`).
 
     Raises:
         FileNotFoundError: If a model's folder is not there.
@@ -123,46 +126,58 @@ def evaluate(
     _check_options(protocol, split, baselines)
     check_share(label_share)
     check_counts(draws=draws, min_positives=min_positives, batch_size=batch_size, seed=seed)
-    _check_model(model)
+    check_model(model)
+    check_conditions(conditions)
     cohort = gather_records(stores, task, lead=lead)
     _check_parts(cohort, split)
-    judged = _method(model, protocol, name, seeds, backbone, preprocessing)
+    judged = name_method(model, protocol, name, seeds, backbone, preprocessing)
     methods = [judged]
     example = judged.encoders[0] if judged.encoders else None
     of_baselines = protocol if protocol in PROTOCOLS else "probe"
     for baseline in baselines:
         if baseline != judged.name:
-            methods.append(_method(baseline, of_baselines, None, seeds, backbone, preprocessing, example))
+            methods.append(name_method(baseline, of_baselines, None, seeds, backbone, preprocessing, example))
     with_age_sex = has_age_sex(cohort.records, cohort.mask("train"))
-    if not judged.encoders and not with_age_sex:
+    if judged.sources == ["age_sex"] and not with_age_sex:
         raise ValueError(
             "No training record has an age or a sex; 'age_sex' needs stores with age_years or sex."
         )
-    for encoder in _starts(judged):
+    for encoder in judged.starts:
         check_unseen(encoder, cohort.records[cohort.mask(split)], split)
     train = cohort.mask("train")
+    possible, impossible = _possible(conditions, cohort, [e for method in methods for e in method.encoders])
     how = Judgement(
         cohort,
         protocol,
         train,
         cohort.mask("val") | cohort.mask(split),
+        cohort.mask(split),
         age_sex_features(cohort.records, train),
         append_age_sex and with_age_sex,
         batch_size,
         device,
+        possible,
+        None if cache is None else FeatureCache(cache),
+        workers,
     )
     tables, settings = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary if runs is None else runs)
         for method in methods:
-            if not method.encoders and not with_age_sex:
+            if method.sources == ["age_sex"] and not with_age_sex:
                 continue  # A baseline that these stores cannot have, asked for beside a model.
+            if label_share < 1 and len(method.sources) == 1:
+                method = method._replace(sources=method.sources * len(seeds), seeds=list(seeds))
             for each, chosen in _judge(method, how, label_share, seed, finetuning, folder):
                 tables.append(each)
                 settings.append(chosen)
     predictions = pd.concat(tables, ignore_index=True)
     metrics = metrics_of(predictions, split=split, by=by, draws=draws, seed=seed, min_positives=min_positives)
-    return Result(metrics, predictions, judged.name, split, settings, _note(judged, split))
+    notes = [_note(judged, split), *impossible]
+    if split == "test":
+        notes += [_record(cohort, method, predictions, label_share) for method in methods]
+    note = "; ".join(dict.fromkeys(filter(None, notes)))
+    return Result(metrics, predictions, judged.name, split, settings, note)
 
 
 def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
@@ -176,23 +191,8 @@ def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
         raise ValueError(f"baselines are {baselines!r}; pass a list of {', '.join(BASELINES)}.")
 
 
-def _check_model(model: Any) -> None:
-    """Refuse what is no encoder, before anything is read."""
-    from torch.nn import Module
-
-    accepted = f"pass an encoder (a torch module), the folder of a run, a list of these, or {_NAMES}."
-    given = list(model) if isinstance(model, (list, tuple)) else [model]
-    if not given:
-        raise ValueError(f"No model is given; {accepted}")
-    for each in given:
-        if not isinstance(each, (Module, str, Path)):
-            raise ValueError(f"model is {each!r}, of type {type(each).__name__}; {accepted}")
-        if isinstance(model, (list, tuple)) and isinstance(each, str) and each in BASELINES:
-            raise ValueError(f"{each!r} stands in a list of models; pass it alone, or in baselines.")
-
-
-def _note(judged: _Method, split: str) -> str:
-    starts = _starts(judged)
+def _note(judged: Method, split: str) -> str:
+    starts = judged.starts
     unknown = sum(
         getattr(each, "pretraining_subjects", None) is None or not getattr(each, "subjects_complete", True)
         for each in starts
@@ -203,9 +203,60 @@ def _note(judged: _Method, split: str) -> str:
     return f"{of} not say whom it was pretrained on: whether {split} subjects were among them could not be checked"
 
 
-def _starts(method: _Method) -> list[Any]:
-    """The encoders whose weights enter the judgement; from scratch only their architecture does."""
-    return [] if method.protocol == "scratch" else method.encoders
+def _possible(
+    conditions: Sequence[Condition], cohort: Cohort, encoders: Sequence[Any]
+) -> tuple[tuple[Condition, ...], list[str]]:
+    """The conditions that change something here, and why the others are left out."""
+    possible, reasons = [], []
+    for condition in conditions:
+        reason = ""
+        for store in cohort.stores:
+            if condition.lead is not None and condition.lead not in store.leads:
+                reason = f"{store.name} has no such lead"
+        if condition.lead == cohort.lead:
+            reason = "it is the lead that is judged"
+        fs = condition.fs
+        if fs is not None:
+            if not any(fs < store.fs for store in cohort.stores):
+                reason = "no recording has a higher rate"
+            for encoder in encoders:
+                band = preprocessing_of(encoder).band
+                if band is not None and band[1] is not None and fs <= 2 * band[1]:
+                    reason = f"an encoder's band reaches to {band[1]:g} Hz"
+        if condition.seconds is not None and all(condition.seconds >= s.seconds for s in cohort.stores):
+            reason = "no window is longer"
+        if reason:
+            reasons.append(f"{condition.name} is left out: {reason}")
+        else:
+            possible.append(condition)
+    return tuple(possible), reasons
+
+
+def _record(cohort: Cohort, method: Method, predictions: pd.DataFrame, label_share: float) -> str:
+    """Note in the stores' ledgers that a method was judged on the test split; a sentence where that fails."""
+    digest = hashlib.sha256("".join(encoder_sha256(each) for each in method.starts).encode()).hexdigest()
+    models = predictions["model"].isin([method.name, method.name + WITH_AGE_SEX])
+    mine = predictions[models & (predictions["split"] == "test")]
+    troubles = []
+    for store, name in zip(cohort.stores, store_names(cohort.stores)):
+        looks = [
+            {
+                "task": cohort.task.name,
+                "model": model,
+                "weights": digest[:16] if method.starts else "",
+                "protocol": method.protocol,
+                "lead": cohort.lead,
+                "label_share": label_share,
+                "condition": condition,
+                "records": int(rows["record_id"].nunique()),
+                "subjects": int(rows["subject_id"].nunique()),
+            }
+            for (model, condition), rows in mine[mine["store"] == name].groupby(
+                ["model", "condition"], sort=False
+            )
+        ]
+        troubles.append(record_looks(store, looks) if looks else "")
+    return "; ".join(filter(None, troubles))
 
 
 def _check_parts(cohort: Cohort, split: str) -> None:
@@ -218,72 +269,23 @@ def _check_parts(cohort: Cohort, split: str) -> None:
         )
 
 
-def _method(
-    model: Any,
-    protocol: str,
-    name: str | None,
-    seeds: Sequence[int],
-    backbone: str | None,
-    preprocessing: Preprocessing | None,
-    example: Any = None,
-) -> _Method:
-    """Turn what the user gave into named encoders; a random encoder follows the architecture of `example`."""
-    network = protocol in NETWORK_PROTOCOLS
-    if not len(seeds) and (network or model in ("random_encoder", "scratch")):
-        raise ValueError("seeds are empty; pass one or more, for example seeds=(0, 1).")
-    if isinstance(model, str) and model == "age_sex":
-        return _Method(name or model, [], "probe" if network else protocol, [0])
-    if isinstance(model, str) and model in ("random_encoder", "scratch"):
-        own = getattr(example, "backbone_name", "") or "resnext1d_small"
-        settings = getattr(example, "backbone_settings", {}) if backbone in (None, own) else {}
-        like = preprocessing if preprocessing is not None else getattr(example, "preprocessing", None)
-        encoders = [random_encoder(backbone or own, preprocessing=like, seed=s, **settings) for s in seeds]
-        if model == "scratch" or network:
-            return _Method(name or "scratch", encoders, "scratch", list(seeds))
-        return _Method(name or model, encoders, protocol, list(seeds))
-    given = list(model) if isinstance(model, (list, tuple)) else [model]
-    loaded = [_load(each) for each in given]
-    fallback = Path(given[0]).name if isinstance(given[0], (str, Path)) else type(given[0]).__name__.lower()
-    called = name or getattr(loaded[0], "name", "") or fallback
-    if not network:
-        return _Method(called, loaded, protocol, [0] * len(loaded))
-    if protocol == "scratch" or len(loaded) == 1:
-        called = (name or "scratch") if protocol == "scratch" else called
-        return _Method(called, loaded[:1] * len(seeds), protocol, list(seeds))
-    return _Method(called, loaded, protocol, list(range(len(loaded))))
-
-
-def _load(model: Any) -> Any:
-    if not isinstance(model, (str, Path)):
-        preprocessing_of(model)  # says what is missing where it is no encoder
-        return model
-    if not Path(model).exists() and shipped_folder(model) is None:
-        raise FileNotFoundError(
-            f"model {str(model)!r} is no folder and no baseline; pass an encoder, the folder of a run, or "
-            f"one of {', '.join((*BASELINES, *SHIPPED))}."
-        )
-    from openclef.checkpoint import load
-
-    return load(model)
-
-
 def _judge(
-    method: _Method, how: Judgement, label_share: float, seed: int, finetuning: Finetuning, runs: Path
+    method: Method, how: Judgement, label_share: float, seed: int, finetuning: Finetuning, runs: Path
 ) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
     """Predictions and chosen settings of every run of a method, alone and with age and sex."""
     cohort = how.cohort
     train = how.train.copy()
     subject = cohort.records["subject_id"].to_numpy()[how.train]
     found: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
-    for i, encoder in enumerate(method.encoders or [None]):
+    for i, source in enumerate(method.sources):
         train[how.train] = draw_subjects(subject, label_share, seed=seed + i)
         this = how._replace(protocol=method.protocol, train=train)
         if method.protocol in NETWORK_PROTOCOLS:
             out = runs / f"{_folder_name(method.name)}-{method.protocol}-{i}"
             where = (how.device or "auto").split(":")[0]
-            several = judge_network(encoder, this, out, finetuning, seed=method.seeds[i], accelerator=where)
+            several = judge_network(source, this, out, finetuning, seed=method.seeds[i], accelerator=where)
         else:
-            several = judge_frozen(encoder, this)
+            several = judge_frozen(source, this)
         for judged in several:
             about = {
                 "model": method.name + judged.suffix,
@@ -292,7 +294,16 @@ def _judge(
                 "protocol": method.protocol,
                 "lead": cohort.lead,
             }
-            table = _table(cohort, how.scored, judged.score, about, label_share)
+            table = pd.concat(
+                [
+                    _table(cohort, how.scored, judged.score, about | {"condition": ""}, label_share),
+                    *(
+                        _table(cohort, how.judged, score, about | {"condition": name}, label_share)
+                        for name, score in judged.changed.items()
+                    ),
+                ],
+                ignore_index=True,
+            )
             settings = {"model": about["model"], "seed": i} | judged.settings
             found.setdefault(judged.suffix, []).append((table, settings))
     return [one for several in found.values() for one in several]
@@ -317,4 +328,5 @@ def _table(
     table["kind"], table["label_share"] = cohort.task.kind, label_share
     for column in ("age_years", "sex"):
         table[column] = records[column].to_numpy()[row]
+    table["condition"] = table.pop("condition")
     return table

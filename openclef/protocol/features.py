@@ -10,9 +10,14 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
+from openclef import __version__
+from openclef.condition import Condition
+from openclef.embedding import read_under
 from openclef.protocol.beats import load_neurokit
+from openclef.protocol.cache import FeatureCache
 from openclef.protocol.cohort import Cohort
 from openclef.protocol.measurement import FEATURES, IN_MV, measure_lead
+from openclef.store import Store
 
 __all__ = ["FEATURES", "ecg_features", "feature_table", "features_of_cohort", "impute"]
 
@@ -97,7 +102,14 @@ def feature_table(
     return FEATURES, np.concatenate([np.empty((0, len(FEATURES))), *tables])
 
 
-def features_of_cohort(cohort: Cohort, needed: NDArray[np.bool_], *, workers: int = 1) -> Array:
+def features_of_cohort(
+    cohort: Cohort,
+    needed: NDArray[np.bool_],
+    *,
+    workers: int = 1,
+    condition: Condition | None = None,
+    cache: FeatureCache | None = None,
+) -> Array:
     """Features of records, the mean over a record's windows that have one; each store at its own rate.
 
     Amplitudes in mV stay NaN in a store of another unit; the relative ones are there.
@@ -106,6 +118,8 @@ def features_of_cohort(cohort: Cohort, needed: NDArray[np.bool_], *, workers: in
         cohort: The records of a task.
         needed: (records,) bool; the others stay NaN and are not measured.
         workers: Processes; -1 = one a core.
+        condition: How the recordings are changed before.
+        cache: Where features are kept.
 
     Returns:
         (records, feature) with NaN where no window has the feature; columns are `FEATURES`.
@@ -125,8 +139,15 @@ def features_of_cohort(cohort: Cohort, needed: NDArray[np.bool_], *, workers: in
     count = np.zeros(total.shape)
     for store, (rows, record) in zip(cohort.stores, cohort.windows):
         chosen = needed[record]
-        signals = store.read(rows[chosen], leads=[cohort.lead])[:, 0]
-        values = feature_table(signals, store.fs, workers=workers)[1]
+
+        def measure(numbers: NDArray[np.integer], store: Store = store) -> Array:
+            return feature_table(*read_under(store, numbers, cohort.lead, condition), workers=workers)[1]
+
+        if cache is None:
+            values = measure(rows[chosen])
+        else:
+            about = {"features": FEATURES, "openclef": __version__} | cohort.about(store, condition)
+            values = cache.rows(about, rows[chosen], len(store), measure)
         if store.unit != "mV":
             values[:, [FEATURES.index(name) for name in IN_MV]] = np.nan
         np.add.at(total, record[chosen], np.nan_to_num(values))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from openclef.condition import Condition
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
+from openclef.protocol.cache import FeatureCache
 from openclef.protocol.cohort import Cohort
+from openclef.protocol.features import features_of_cohort, impute
 from openclef.protocol.network import Finetuning
 from openclef.protocol.probe import fit_linear_probe
 
 __all__ = ["WITH_AGE_SEX", "Judged", "Judgement", "judge_frozen", "judge_network"]
 
 WITH_AGE_SEX = " + age_sex"
+
+Array = NDArray[np.floating]
 
 
 class Judgement(NamedTuple):
@@ -26,10 +32,14 @@ class Judgement(NamedTuple):
         protocol: A key of `PROTOCOLS` or of `NETWORK_PROTOCOLS`.
         train: (records,) bool, training records whose labels are used.
         scored: (records,) bool, records to predict.
+        judged: (records,) bool, those of them that are predicted under the conditions as well.
         age_sex: (records, features) of age and sex.
         append: Whether to judge the encoder with age and sex appended as well.
         batch_size: Windows embedded at a time.
         device: Where to compute; None = where the encoder is.
+        conditions: Under which the judged records are predicted as well.
+        cache: Where features are kept.
+        workers: Processes that measure classical features.
 
     Example:
         >>> Judgement._fields[:2]
@@ -40,10 +50,14 @@ class Judgement(NamedTuple):
     protocol: str
     train: NDArray[np.bool_]
     scored: NDArray[np.bool_]
-    age_sex: NDArray[np.floating]
+    judged: NDArray[np.bool_]
+    age_sex: Array
     append: bool
     batch_size: int
     device: str | None
+    conditions: tuple[Condition, ...] = ()
+    cache: FeatureCache | None = None
+    workers: int = 1
 
 
 class Judged(NamedTuple):
@@ -53,22 +67,38 @@ class Judged(NamedTuple):
         suffix: "" for the encoder alone, else what was appended.
         score: (scored records, labels).
         settings: What validation chose.
+        changed: For each condition by name (judged records, labels).
 
     Example:
-        >>> Judged("", np.zeros((1, 1)), {}).suffix
+        >>> Judged("", np.zeros((1, 1)), {}, {}).suffix
         ''
     """
 
     suffix: str
-    score: NDArray[np.floating]
+    score: Array
     settings: dict[str, Any]
+    changed: Mapping[str, Array]
 
 
-def judge_frozen(encoder: Any, how: Judgement) -> list[Judged]:
-    """Fit a protocol on an encoder's frozen features, alone and with age and sex; without encoder, on these alone.
+class _Inputs(NamedTuple):
+    """What a protocol is fitted on: features of all needed records, and under each condition those of the judged."""
+
+    plain: Array
+    changed: dict[str, Array]
+
+    def appended(self, age_sex: Array) -> _Inputs:
+        return _Inputs(*_each(self, lambda features: np.concatenate([features, age_sex], axis=1)))
+
+
+def _each(inputs: _Inputs, change: Callable[[Array], Array]) -> tuple[Array, dict[str, Array]]:
+    return change(inputs.plain), {name: change(features) for name, features in inputs.changed.items()}
+
+
+def judge_frozen(source: Any, how: Judgement) -> list[Judged]:
+    """Fit a protocol on frozen features, alone and with age and sex.
 
     Args:
-        encoder: An `Encoder` or a bare backbone, or None.
+        source: An `Encoder` or a bare backbone; "features" for classical features, "age_sex" for these alone.
         how: The records and the protocol.
 
     Returns:
@@ -77,15 +107,20 @@ def judge_frozen(encoder: Any, how: Judgement) -> list[Judged]:
     Example:
         >>> import inspect
         >>> list(inspect.signature(judge_frozen).parameters)
-        ['encoder', 'how']
+        ['source', 'how']
     """
-    if encoder is None:
-        return [_fitted(how, PROTOCOLS[how.protocol], "", how.age_sex)]
-    features = _features(encoder, how)
-    found = [_fitted(how, PROTOCOLS[how.protocol], "", features)]
+    fit = PROTOCOLS[how.protocol]
+    if isinstance(source, str) and source == "age_sex":
+        return [_fitted(how, fit, "", _Inputs(how.age_sex, {}))]
+    if isinstance(source, str):
+        measured = _Inputs(*_under_conditions(how, lambda needed, one: _measure(how, needed, one)))
+        of_train = measured.plain[how.train]
+        inputs = _Inputs(*_each(measured, lambda values: impute(of_train, values)))
+    else:
+        inputs = _embed(source, how, how.cache)
+    found = [_fitted(how, fit, "", inputs)]
     if how.append:
-        both = np.concatenate([features, how.age_sex], axis=1)
-        found.append(_fitted(how, PROTOCOLS[how.protocol], WITH_AGE_SEX, both))
+        found.append(_fitted(how, fit, WITH_AGE_SEX, inputs.appended(how.age_sex)))
     return found
 
 
@@ -125,7 +160,7 @@ def judge_network(
         reuse=True,
         quiet=True,
     )
-    score = _features(Predictor(run.model), how)
+    inputs = _embed(Predictor(run.model), how, None)
     best = min(run.history, key=lambda row: row["val_loss"])
     chosen = {
         "val_loss": best["val_loss"],
@@ -133,23 +168,42 @@ def judge_network(
         "epochs": len(run.history),
         "train_records": int(how.train.sum()),
     }
-    found = [Judged("", score[how.scored], chosen)]
+    changed = {name: score[how.judged] for name, score in inputs.changed.items()}
+    found = [Judged("", inputs.plain[how.scored], chosen, changed)]
     if how.append:
-        regression = cohort.task.kind == "regression"
-        clipped = np.clip(score, 1e-7, 1 - 1e-7)
-        logit = score if regression else np.log(clipped) - np.log1p(-clipped)
-        both = np.concatenate([logit, how.age_sex], axis=1)
-        found.append(_fitted(how, fit_linear_probe, WITH_AGE_SEX, both))
+        logits = _Inputs(*_each(inputs, _logit)) if cohort.task.kind != "regression" else inputs
+        found.append(_fitted(how, fit_linear_probe, WITH_AGE_SEX, logits.appended(how.age_sex)))
     return found
 
 
-def _features(module: Any, how: Judgement) -> NDArray[np.floating]:
+def _logit(probability: Array) -> Array:
+    clipped = np.clip(probability, 1e-7, 1 - 1e-7)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def _under_conditions(
+    how: Judgement, compute: Callable[[NDArray[np.bool_], Condition | None], Array]
+) -> tuple[Array, dict[str, Array]]:
     needed = how.train | how.cohort.mask("val") | how.scored
-    return how.cohort.features(module, needed, batch_size=how.batch_size, device=how.device)
+    return compute(needed, None), {one.name: compute(how.judged, one) for one in how.conditions}
 
 
-def _fitted(how: Judgement, fit: Any, suffix: str, inputs: NDArray[np.floating]) -> Judged:
-    val, target = how.cohort.mask("val"), how.cohort.target
-    fitted = fit(inputs[how.train], target[how.train], inputs[val], target[val], kind=how.cohort.task.kind)
+def _embed(module: Any, how: Judgement, cache: FeatureCache | None) -> _Inputs:
+    def compute(needed: NDArray[np.bool_], condition: Condition | None) -> Array:
+        return how.cohort.features(
+            module, needed, batch_size=how.batch_size, device=how.device, condition=condition, cache=cache
+        )
+
+    return _Inputs(*_under_conditions(how, compute))
+
+
+def _measure(how: Judgement, needed: NDArray[np.bool_], condition: Condition | None) -> Array:
+    return features_of_cohort(how.cohort, needed, workers=how.workers, condition=condition, cache=how.cache)
+
+
+def _fitted(how: Judgement, fit: Any, suffix: str, inputs: _Inputs) -> Judged:
+    val, target, plain = how.cohort.mask("val"), how.cohort.target, inputs.plain
+    fitted = fit(plain[how.train], target[how.train], plain[val], target[val], kind=how.cohort.task.kind)
     chosen = {str(key): value for key, value in fitted.settings.items() if not isinstance(value, dict)}
-    return Judged(suffix, fitted.predict(inputs[how.scored]), chosen)
+    changed = {name: fitted.predict(features[how.judged]) for name, features in inputs.changed.items()}
+    return Judged(suffix, fitted.predict(plain[how.scored]), chosen, changed)

@@ -44,7 +44,8 @@ class Result:
         """A line a model: its first two metrics over all labels, with intervals, and the notes once below."""
         if self.metrics.empty:
             return f"{self.model}: nothing was judged"
-        whole = self.metrics[(self.metrics["part"] == "") & ~self.metrics["metric"].str.contains(":")]
+        recorded = (self.metrics["part"] == "") & (self.metrics["condition"] == "")
+        whole = self.metrics[recorded & ~self.metrics["metric"].str.contains(":")]
         shown = [name for name in whole["metric"].unique() if name != "prevalence"][:2]
         first = whole.iloc[0]
         lines = [
@@ -187,6 +188,8 @@ def _read_metrics(file: Path) -> pd.DataFrame:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it must hold a list of rows")
     metrics = pd.DataFrame(rows)
+    if len(metrics) and "condition" not in metrics:  # of a release before there were conditions
+        metrics["condition"] = ""
     for name in ("value", "low", "high"):
         if name in metrics:
             metrics[name] = metrics[name].astype(float)
@@ -194,7 +197,8 @@ def _read_metrics(file: Path) -> pd.DataFrame:
 
 
 def _read_predictions(file: Path) -> pd.DataFrame:
-    return pd.read_parquet(file)
+    predictions = pd.read_parquet(file)
+    return predictions if "condition" in predictions else predictions.assign(condition="")
 
 
 def compare(
@@ -231,7 +235,7 @@ def compare(
 
     Example:
         >>> about = {"model": "m", "seed": 0, "task": "t", "protocol": "probe", "lead": "I", "store": "a",
-        ...          "label_share": 1.0, "split": "test", "label": "sbp", "kind": "regression"}
+        ...          "label_share": 1.0, "condition": "", "split": "test", "label": "sbp", "kind": "regression"}
         >>> rows = [about | {"record_id": str(r), "subject_id": str(r), "target": float(r), "score": r + 2.0}
         ...         for r in range(9)]
         >>> result = Result(pd.DataFrame(), pd.DataFrame(rows), "m")
@@ -278,7 +282,7 @@ def compare(
 def _chosen(result: Result, model: str | None) -> tuple[Stack, dict[str, Any]]:
     name = result.model if model is None else model
     table = result.predictions
-    rows = table[(table["model"] == name) & (table["split"] == result.split)]
+    rows = table[(table["model"] == name) & (table["split"] == result.split) & (table["condition"] == "")]
     if not len(rows):
         raise ValueError(f"model is {name!r}; the result holds {', '.join(dict.fromkeys(table['model']))}.")
     return stack(rows), {key: rows[key].iloc[0] for key in ("model", "task", "protocol", "lead")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,7 @@ MIN_POSITIVES = 10
 
 COLUMNS = ("model", "task", "protocol", "lead", "metric", "value", "low", "high", "n", "seeds")
 _GROUP = ["model", "task", "protocol", "lead", "label_share"]
+_AFTER = ("label_share", "condition", "part", "note")
 _AGE_BANDS = (0, 40, 60, 75, 150)
 
 
@@ -98,7 +100,7 @@ def metrics_of(
     predictions: pd.DataFrame,
     *,
     split: str = "test",
-    by: str | None = None,
+    by: str | Sequence[str] | None = None,
     draws: int = 1000,
     seed: int = 0,
     min_positives: int = MIN_POSITIVES,
@@ -114,21 +116,21 @@ def metrics_of(
     Args:
         predictions: As `evaluate` gives them, or read from predictions.parquet.
         split: Judged split, "test" or "val".
-        by: Give metrics by part as well: a column of the table ("store", "sex") or "age_band".
+        by: Give metrics by part as well: columns of the table ("store", "sex") or "age_band".
         draws: Bootstrap draws over subjects and seeds.
         seed: Seed of the draws.
         min_positives: Fewest positives and negatives of a label that enters the mean.
 
     Returns:
-        A table with the columns model, task, protocol, lead, metric, value, low, high, n, seeds, and after
-        them label_share, part ("" = all records) and note.
+        A table with the columns model, task, protocol, lead, metric, value, low, high, n, seeds, and after them
+        label_share, condition ("" = as recorded), part ("" = all records, else for example "sex=female") and note.
 
     Raises:
         ValueError: If no record is of the split, or `by` names no column.
 
     Example:
         >>> about = {"model": "m", "seed": 0, "task": "t", "protocol": "probe", "lead": "I", "store": "a",
-        ...          "label_share": 1.0, "split": "test", "label": "sbp", "kind": "regression"}
+        ...          "label_share": 1.0, "condition": "", "split": "test", "label": "sbp", "kind": "regression"}
         >>> rows = [about | {"record_id": str(r), "subject_id": str(r), "target": float(r), "score": r + 2.0}
         ...         for r in range(9)]
         >>> table = metrics_of(pd.DataFrame(rows), draws=10)
@@ -138,22 +140,23 @@ def metrics_of(
     judged = predictions[predictions["split"] == split]
     if not len(judged):
         raise ValueError(f"No prediction is of the split {split!r}; the table has {_splits(predictions)}.")
-    part = None if by is None else _parts(judged, by)
+    by = [] if by is None else [by] if isinstance(by, str) else list(by)
+    parts = {column: _parts(judged, column) for column in by}
     rows: list[dict[str, Any]] = []
     for names, group in judged.groupby(_GROUP, sort=False, observed=True):
         about = dict(zip(_GROUP, names))
         mask = np.logical_and.reduce([predictions[key] == value for key, value in about.items()])
         val = predictions[mask & (predictions["split"] == "val").to_numpy()] if split != "val" else judged[:0]
         temperatures = _temperatures(val)
-        subsets = [("", group)]
-        if part is not None:
-            subsets += [
-                (str(name), group[part[group.index] == name]) for name in sorted(set(part[group.index]))
-            ]
-        for name, subset in subsets:
-            found = _metrics(stack(subset), temperatures, draws, seed, min_positives)
-            rows += [about | row | {"part": name} for row in found]
-    return pd.DataFrame(rows)[[*COLUMNS, "label_share", "part", "note"]]
+        for condition, changed in group.groupby("condition", sort=False):
+            subsets = [("", changed)]
+            for column, part in parts.items() if condition == "" else ():
+                found = part[changed.index]
+                subsets += [(f"{column}={name}", changed[found == name]) for name in sorted(set(found))]
+            for name, subset in subsets:
+                told = _metrics(stack(subset), temperatures, draws, seed, min_positives, condition == "")
+                rows += [about | {"condition": condition, "part": name} | row for row in told]
+    return pd.DataFrame(rows)[[*COLUMNS, *_AFTER]]
 
 
 def _splits(predictions: pd.DataFrame) -> str:
@@ -182,7 +185,7 @@ def _temperatures(val: pd.DataFrame) -> list[float] | None:
 
 
 def _metrics(
-    stacked: Stack, temperatures: list[float] | None, draws: int, seed: int, least: int
+    stacked: Stack, temperatures: list[float] | None, draws: int, seed: int, least: int, by_label: bool
 ) -> list[dict[str, Any]]:
     n, target = len(stacked.keys), stacked.target
 
@@ -231,7 +234,7 @@ def _metrics(
             rows.append(
                 row(metric, bootstrap(metric, target, scaled, stacked.subject, **settings).macro(), note=note)
             )
-    if len(stacked.labels) > 1:
+    if len(stacked.labels) > 1 and by_label:
         for i, label in enumerate(stacked.labels):
             short = "" if kept[i] else f"not measurable: {positives[i]} positives, {negatives[i]} negatives"
             rows += [

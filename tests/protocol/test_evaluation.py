@@ -8,10 +8,14 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from openclef.backbone import BACKBONES
+from openclef.condition import Condition
+from openclef.model import Encoder
 from openclef.preprocessing import Preprocessing
 from openclef.protocol.evaluation import Result, compare, evaluate, load_result
 from openclef.protocol.scoring import COLUMNS, metrics_of
 from openclef.record import Record
+from openclef.simulator.cohort import simulate
 from openclef.store import StoreWriter
 from openclef.task import Task
 
@@ -99,7 +103,7 @@ def pick(metrics, model, metric, part=""):
 def test_planted_features_reach_the_closed_form_and_rare_labels_stand_apart(tmp_path):
     store = write(tmp_path / "big", *people(3000))
     result = evaluate(Planted(), store, "tiny/labels", append_age_sex=False, draws=100)
-    assert list(result.metrics.columns) == [*COLUMNS, "label_share", "part", "note"]
+    assert list(result.metrics.columns) == [*COLUMNS, "label_share", "condition", "part", "note"]
     truth = norm.cdf(1 / np.sqrt(2))
     for label in ("A", "B"):
         found = pick(result.metrics, "planted", f"auroc:{label}")
@@ -203,13 +207,15 @@ def test_stores_of_two_rates_are_pooled_and_parts_reported(store, tmp_path):
     other = write(tmp_path / "other", *people(300, seed=1), fs=100, name="other")
     result = evaluate(Planted(), [store, other], "tiny/rhythm", append_age_sex=False, by="store", draws=20)
     assert pick(result.metrics, "planted", "auroc")["n"] == 360
-    for part, n in (("tiny", 240), ("other", 120)):
+    for part, n in (("store=tiny", 240), ("store=other", 120)):
         found = pick(result.metrics, "planted", "auroc", part)
         assert found["n"] == n
         assert found["value"] > 0.9
     bands = metrics_of(result.predictions, by="age_band", draws=5, min_positives=5)
-    assert {"40-59", "60-74", "unknown"} <= set(bands["part"])
-    assert set(metrics_of(result.predictions, by="sex", draws=5)["part"]) == {"", "female", "male", "unknown"}
+    assert {"age_band=40-59", "age_band=60-74", "age_band=unknown"} <= set(bands["part"])
+    both = metrics_of(result.predictions, by=("sex", "store"), draws=5)
+    parts = {"sex=female", "sex=male", "sex=unknown", "store=tiny", "store=other"}
+    assert set(both["part"]) == {"", *parts}
 
 
 def test_metrics_come_from_the_saved_predictions_alone(store, tmp_path):
@@ -271,7 +277,8 @@ def test_options_are_checked(store, tmp_path):
     for settings, message in (
         ({"protocol": "svm"}, "probe, knn"),
         ({"split": "train"}, "test, val"),
-        ({"baselines": ("features",)}, "random_encoder, age_sex"),
+        ({"baselines": ("svm",)}, "random_encoder, age_sex, features"),
+        ({"conditions": (Condition(),)}, "pass different ones that change something"),
         ({"by": "colour", "draws": 2}, "age_band or a column"),
         ({"label_share": 0}, "label_share is 0"),
         ({"label_share": 1.01}, "label_share is 1.01"),
@@ -394,3 +401,70 @@ def test_a_result_prints_a_line_a_model_and_each_note_once(small_store) -> None:
     assert lines[2].split()[0] == "age_sex"
     assert "[" in lines[2]
     assert len(set(lines)) == len(lines)
+
+
+def test_conditions_are_judged_by_the_fit_on_recordings_as_they_are(store):
+    conditions = (
+        Condition(noise_snr_db=-20),
+        Condition(seconds=0.5),
+        Condition(lead="II"),
+        Condition(fs=500),
+    )
+    result = evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=20, conditions=conditions)
+    plain = evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=20)
+    recorded = result.predictions[result.predictions["condition"] == ""].reset_index(drop=True)
+    pd.testing.assert_frame_equal(recorded, plain.predictions)
+    changed = result.metrics[(result.metrics["condition"] != "") & (result.metrics["metric"] == "auroc")]
+    assert changed["condition"].tolist() == ["noise -20 dB", "first 0.5 s", "lead II"]
+    assert (changed["n"] == 240).all()
+    value = changed.set_index("condition")["value"]
+    assert value["lead II"] == 0.5  # that lead is flat: every record looks the same
+    assert 0.3 < value["noise -20 dB"] < pick(plain.metrics, "planted", "auroc")["value"] - 0.1
+    assert "500 Hz is left out: no recording has a higher rate" in result.note
+    splits = result.predictions.loc[result.predictions["condition"] != "", "split"]
+    assert set(splits) == {"test"}
+    assert str(result).count("planted") == 1  # the table shows recordings as they are
+
+
+def test_kept_embeddings_give_the_same_result(tmp_path, monkeypatch):
+    import openclef.protocol.cohort as cohort_module
+
+    store = write(tmp_path / "tiny", *people(60))
+    encoder = Encoder(
+        BACKBONES["resnext1d_small"](), Preprocessing(fs=50, seconds=2, band=None), name="mine",
+        backbone_name="resnext1d_small",
+    )  # fmt: skip
+    settings = {
+        "append_age_sex": False,
+        "draws": 5,
+        "conditions": (Condition(seconds=1),),
+        "min_positives": 1,
+    }
+    plain = evaluate(encoder, store, "tiny/af", **settings)
+    kept = evaluate(encoder, store, "tiny/af", cache=tmp_path / "cache", **settings)
+    pd.testing.assert_frame_equal(kept.predictions, plain.predictions)
+    monkeypatch.setattr(cohort_module, "embed_store", None)  # nothing is left to embed
+    again = evaluate(encoder, store, "tiny/age", cache=tmp_path / "cache", **settings)
+    assert len(again.predictions) == 6 + 24 + 24  # val, test, and test under the condition
+
+
+def test_a_small_budget_is_drawn_once_a_seed(store):
+    few = evaluate(
+        Planted(), store, "tiny/af", label_share=0.1, append_age_sex=False, draws=10, seeds=(3, 4, 5)
+    )
+    assert few.metrics["seeds"].unique().tolist() == [3]
+    scores = few.predictions.pivot_table(index="record_id", columns="seed", values="score")
+    assert scores.nunique(axis=1).min() == 3  # other subjects, other fits
+    whole = evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=10, seeds=(3, 4, 5))
+    assert whole.metrics["seeds"].unique().tolist() == [1]
+
+
+def test_classical_features_are_a_baseline(tmp_path):
+    store = simulate(tmp_path / "sim", patients=80, seconds=10, workers=1, seed=3)
+    result = evaluate(
+        "features", store, "sim/age", draws=10, conditions=(Condition(noise_snr_db=10),), cache=tmp_path / "c"
+    )
+    assert list(dict.fromkeys(result.metrics["model"])) == ["features", "features + age_sex"]
+    assert set(result.metrics["condition"]) == {"", "noise 10 dB"}
+    assert pick(result.metrics[result.metrics["condition"] == ""], "features", "mae")["value"] > 0
+    assert len(list((tmp_path / "c").glob("*.npz"))) == 2

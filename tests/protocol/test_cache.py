@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from openclef.protocol.baselines import random_encoder
+from openclef.protocol.cache import FeatureCache, encoder_sha256, may_keep
+
+
+def counting():
+    calls = []
+
+    def compute(rows):
+        calls.append(rows.tolist())
+        return np.stack([rows * 1.0, rows * np.nan], axis=1)
+
+    return calls, compute
+
+
+def test_every_row_is_computed_once_in_whatever_order_it_is_asked(tmp_path):
+    calls, compute = counting()
+    cache = FeatureCache(tmp_path / "cache")
+    first = cache.rows({"model": "a"}, np.array([3, 1, 3]), 5, compute)
+    np.testing.assert_array_equal(first[:, 0], [3, 1, 3])
+    assert np.isnan(first[:, 1]).all()  # a feature that is NaN is kept as such, and not computed again
+    again = FeatureCache(tmp_path / "cache").rows({"model": "a"}, np.array([1, 4]), 5, compute)
+    np.testing.assert_array_equal(again[:, 0], [1, 4])
+    assert calls == [[1, 3], [4]]
+    cache.rows({"model": "b"}, np.array([1]), 5, compute)
+    assert calls[-1] == [1]
+
+
+def test_a_damaged_file_and_one_of_another_store_are_computed_anew(tmp_path):
+    calls, compute = counting()
+    cache = FeatureCache(tmp_path)
+    cache.rows({}, np.array([0]), 5, compute)
+    file = next(tmp_path.glob("*.npz"))
+    file.write_bytes(file.read_bytes()[:40])
+    assert cache.rows({}, np.array([0]), 5, compute)[0, 0] == 0
+    cache.rows({}, np.array([0]), 6, compute)
+    assert len(calls) == 3
+
+
+def test_the_hash_says_what_decides_an_embedding():
+    encoder = random_encoder(seed=0)
+    before = encoder_sha256(encoder)
+    with torch.no_grad():
+        next(encoder.parameters()).flatten()[0] += 1e-6
+    assert encoder_sha256(encoder) != before
+    other = random_encoder(seed=0)
+    other.preprocessing = type(other.preprocessing)(fs=250)
+    assert encoder_sha256(other) != before
+    assert may_keep(encoder)
+    assert not may_keep(torch.nn.Linear(2, 2))  # may hold what its weights do not say
