@@ -525,7 +525,7 @@ def evaluate(
         task: for example ptb_xl/superdiagnostic.
         protocol: one of `openclef list protocols`.
         lead: lead by name.
-        split: where to judge; choose on val, and look at test once (looks are not counted).
+        split: where to judge; choose on val, and look at test once (looks are noted in the stores).
         label_share: share of training subjects whose labels are used, above 0 and at most 1.
         baselines: put random encoders and age and sex beside the model, and beside finetune training from scratch.
         full: print every metric, of every label too, and not only the first two over all labels.
