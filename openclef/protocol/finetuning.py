@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openclef.augment import Views
+from openclef.database.own_table import find_task, is_table, store_of_table
 from openclef.optimisation import Optimisation
 from openclef.preprocessing import Preprocessing
 from openclef.pretraining import Run
@@ -27,6 +28,7 @@ def finetune(
     out: str | Path,
     *,
     lead: str = "I",
+    options: dict[str, Any] | None = None,
     label_share: float = 1.0,
     epochs: int = Finetuning.epochs,
     batch_size: int = Finetuning.batch_size,
@@ -51,12 +53,16 @@ def finetune(
     Trained on the train split, stopped and calibrated on the val split; test is not touched. The same call on the
     folder of an interrupted run resumes it, bit for bit on a CPU.
 
+    A CSV file that lists files of your own (docs/own-files.md) may stand for the store: it is converted once, into
+    `<out>-store` beside the run, split by subject, and its store is used again while the CSV file and the options stay.
+
     Args:
         model: an encoder, the folder of a run or a model, or "random_encoder" to train from random weights.
-        stores: a store, its folder, or a list of them; all declare the task.
-        task: the task's name, for example "ptb_xl/superdiagnostic".
+        stores: a store, its folder, or a list of them, which all declare the task; or a CSV file of your own.
+        task: the task's name, for example "ptb_xl/superdiagnostic"; for a CSV file a column's name is enough.
         out: run folder; its model predicts the task (`openclef.load`, `openclef.predict`).
         lead: lead by name.
+        options: for a CSV file: those of openclef convert files, e.g. --options '{"labels": {"af": "binary"}}'.
         label_share: share of the training subjects whose labels are used, above 0 and at most 1.
         epochs: at most so many passes over the training windows.
         batch_size: windows a step, over all processes.
@@ -75,16 +81,16 @@ def finetune(
         devices: devices of this host; "auto" takes what torchrun or SLURM started, else one.
         save_seconds: a checkpoint is also written within an epoch after so many seconds.
         overwrite: start anew in a folder that holds another run.
-        quiet: print nothing.
+        quiet: print nothing, but what the columns of a CSV file are taken for when it is converted.
 
     Returns:
         Run with its folder, history and model. The model's pretraining subjects are those that it was pretrained on and
         the training subjects, so that an evaluation refuses to test on either.
 
     Raises:
-        ValueError: settings, a model or stores that cannot be trained on, or subjects in two splits.
-        FileExistsError: the folder holds another run.
-        FileNotFoundError: the model's folder is not there.
+        ValueError: settings, a model, stores or a CSV file that cannot be trained on, or subjects in two splits.
+        FileExistsError: the folder holds another run, or `<out>-store` what was not made from a CSV file.
+        FileNotFoundError: the model's folder is not there, or the CSV file.
 
     Example:
         >>> finetune("random_encoder", [], "ptb_xl/rhythm", "runs/x")
@@ -105,7 +111,6 @@ def finetune(
     )
     check_counts(seed=seed)
     check_share(label_share)
-    cohort = gather_records(stores, task, lead=lead)
     scratch = isinstance(model, str) and model == "random_encoder"
     if not scratch and (backbone is not None or preprocessing is not None):
         raise ValueError(
@@ -120,6 +125,12 @@ def finetune(
         encoder = load(model)
     else:
         encoder = model
+    if isinstance(stores, (str, Path)) and is_table(stores):
+        store = store_of_table(stores, _store_beside(Path(out), overwrite), options, quiet=quiet)
+        cohort = gather_records(store, find_task(store, task), lead=lead)
+    else:
+        _check_stores(stores, options)
+        cohort = gather_records(stores, task, lead=lead)
     train = cohort.mask("train").copy()
     train[train] = draw_subjects(cohort.records["subject_id"].to_numpy()[train], label_share, seed=seed)
     return (train_from_scratch if scratch else finetune_encoder)(
@@ -135,3 +146,40 @@ def finetune(
         overwrite=overwrite,
         quiet=quiet,
     )
+
+
+def _store_beside(out: Path, overwrite: bool) -> Path:
+    """Where the store of a table lies; a finished run is refused before its store is replaced."""
+    from openclef.checkpoint import is_finished
+
+    if is_finished(out) and not overwrite:
+        raise FileExistsError(
+            f"{out} holds a finished run; load it with openclef.load, or pass another folder or overwrite=True "
+            "(--overwrite true)."
+        )
+    return Path(f"{out}-store")
+
+
+def _check_stores(stores: Any, options: dict[str, Any] | None) -> None:
+    """Refuse options without a table, a table among stores, and a folder of files in place of their table."""
+    if options is not None:
+        raise ValueError(
+            f"options is {options!r}, and no CSV file is given; options belong to the CSV file of your own: leave them "
+            "out, or pass the CSV file in place of stores."
+        )
+    tables = [each for each in stores if is_table(each)] if isinstance(stores, (list, tuple)) else []
+    if tables:
+        raise ValueError(
+            f"stores hold {tables[0]}, a CSV file; pass it alone, or convert it to a store: openclef convert files "
+            f"{tables[0]} STORE."
+        )
+    folder = Path(stores) if isinstance(stores, (str, Path)) else None
+    if (
+        folder is not None
+        and folder.is_dir()
+        and not any((folder / n).exists() for n in ("dataset.json", "_parts"))
+    ):
+        raise ValueError(
+            f"{folder} is a folder and no store; pass the folder of a store, or the CSV file that lists your files, "
+            f"one a row, for example {folder / 'ecgs.csv'} (docs/own-files.md)."
+        )
