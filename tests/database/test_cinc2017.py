@@ -10,6 +10,7 @@ import pytest
 import wfdb
 
 import openclef
+from tests.layouts import cinc2017
 
 
 def convert(folder, dst, **settings):
@@ -68,6 +69,44 @@ def test_errors_say_what_to_do(tmp_path, challenge):
     (challenge / "REFERENCE-v3.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"holds no REFERENCE-v3.csv or REFERENCE.csv"):
         convert(challenge, tmp_path / "other")
+
+
+def test_the_layout_is_read_as_it_was_written(tmp_path):
+    written = cinc2017.write(tmp_path / "challenge")
+    with pytest.warns(UserWarning, match=r"1 records of .* are not in REFERENCE-v3.csv; left out"):
+        store = convert(tmp_path / "challenge", tmp_path / "store")
+    assert not openclef.check(store).problems
+    records = store.records
+    assert set(records.record_id) == set(written) - {"A00010", "A00012", "A00014"}
+    skipped = dict(pd.read_csv(store.path / "skipped.csv").values)
+    assert skipped == {
+        "A00010": "file A00010.mat is missing; fetch it again",
+        "A00012": "the signal file is shorter than its header says; fetch it again",
+    }
+    counts = records.groupby("record_id").size()
+    assert counts[["A00002", "A00004", "A00006", "A00008", "A00016"]].tolist() == [6, 1, 1, 2, 1]
+    assert counts.drop(["A00002", "A00008"]).max() == 1
+    for row, record in enumerate(records.itertuples()):
+        truth = written[record.record_id]
+        assert records["cinc2017/rhythm"][row] == truth.label
+        start = round(record.start_s * 300)
+        expected = truth.signal[start : start + 3000]
+        found = store.read(row)[0, 0]
+        np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-6)
+        assert np.isnan(found[len(expected) :]).all()
+    assert records[records.record_id == "A00004"]["flags"].str.contains("padded").all()
+
+
+def test_the_layout_has_the_real_headers_and_files(tmp_path, data_folder):
+    real, folder = data_folder / "cinc2017/training2017", tmp_path / "training2017"
+    cinc2017.write(tmp_path, records=8)
+    assert {path.suffix for path in folder.iterdir()} == {path.suffix for path in real.iterdir()}
+    own, published = ((each / "A00002.hea").read_text().split() for each in (folder, real))
+    assert [own[place] for place in (0, 1, 2, 4, 5, 6, 7, 8, 11, 12)] == [
+        published[place] for place in (0, 1, 2, 4, 5, 6, 7, 8, 11, 12)
+    ]
+    own, published = ((each / "A00002.mat").read_bytes()[:24] for each in (folder, real))
+    assert own[:8] + own[12:] == published[:8] + published[12:]  # the length is the record's
 
 
 @pytest.mark.slow

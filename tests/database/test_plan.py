@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import openclef
 from openclef.database import DATABASES
 from openclef.database.plan import label_matrix, split_by_subject, where_to_get
+from tests.eighteen_tasks import BEYOND, EIGHTEEN, SMALL
+
+PUBLISHED = [name for name, database in DATABASES.items() if database.url]
 
 
 @pytest.mark.parametrize("name", DATABASES)
@@ -53,18 +57,31 @@ def test_no_label_takes_no_part():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_databases_name_the_tasks_that_their_plans_declare(tmp_path, ptb_xl_folder):
-    challenge = tmp_path / "training2017"
-    challenge.mkdir()
-    (challenge / "REFERENCE-v3.csv").write_text("A00001,N\n")
-    (challenge / "A00001.hea").write_text("A00001 1 300 9000\n")
-    sources = {"ptb_xl": ptb_xl_folder(), "cinc2017": challenge}
-    for name, database in DATABASES.items():
-        declared = ()
-        if name not in ("files", "wfdb_folder", "table"):  # whose options say
-            if name not in sources:
-                sources[name] = tmp_path / name
-                importlib.import_module(f"tests.layouts.{name}").write(sources[name])
-            declared = database.plan(sources[name]).tasks
-        assert database.tasks == tuple(task.name for task in declared), name
-    assert len(DATABASES["ptb_xl"].tasks) == 5
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_databases_name_the_tasks_that_their_plans_declare(name, tmp_path):
+    importlib.import_module(f"tests.layouts.{name}").write(tmp_path)
+    declared = DATABASES[name].plan(tmp_path).tasks
+    assert DATABASES[name].tasks == tuple(task.name for task in declared)
+
+
+def test_the_published_databases_declare_the_eighteen_tasks_and_two():
+    assert set(PUBLISHED) == set(SMALL)
+    declared = [task for database in DATABASES.values() for task in database.tasks]
+    assert len(EIGHTEEN) == 18
+    assert sorted(declared) == sorted((*EIGHTEEN, *BEYOND))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_missing_folder_says_where_to_get_the_data(name, tmp_path):
+    """Whether the folder is not there, or holds nothing: address, access, size and licence."""
+    database = DATABASES[name]
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "nowhere", tmp_path / "empty"):
+        with pytest.raises(FileNotFoundError) as raised:
+            openclef.convert(name, folder, tmp_path / "store", progress=False)
+        told = str(raised.value)
+        assert str(folder) in told
+        for fact in (database.title, database.access, database.url, database.size, database.licence):
+            assert fact
+            assert fact in told
+        assert not (tmp_path / "store").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,12 @@ import wfdb
 import openclef
 from openclef.database.ptb_xl import LABELS, label_maps
 from openclef.signal import LEADS
+from tests.layouts import ptb_xl
+
+SKIPPED = {
+    "3": "file 00003_hr.hea is missing; fetch it again",
+    "4": "the signal file is shorter than its header says; fetch it again",
+}
 
 
 def convert(folder, dst, **settings):
@@ -121,6 +129,98 @@ def test_a_patient_on_two_sides_is_refused(tmp_path, ptb_xl_folder):
         pytest.raises(ValueError, match="1 subjects are on two sides of the split"),
     ):
         convert(folder, tmp_path / "store", fs=100)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ptb-xl")
+    return folder, ptb_xl.write(folder, records=64)
+
+
+@pytest.fixture(scope="module")
+def store(written, tmp_path_factory):
+    with pytest.warns(UserWarning, match="1 of 22 values of height_cm are outside 30 to 250, for example 6"):
+        return convert(written[0], tmp_path_factory.mktemp("stores") / "store")
+
+
+def test_the_layout_is_read_as_it_was_written(written, store):
+    folder, truth = written
+    assert not openclef.check(store).problems
+    assert (store.name, store.fs, store.leads, store.samples) == ("ptb_xl", 500, LEADS, 5000)
+    assert set(store.records.record_id) == set(truth) - set(SKIPPED)
+    assert dict(pd.read_csv(store.path / "skipped.csv", dtype=str).values) == SKIPPED
+    for row, name in enumerate(store.records.record_id):
+        np.testing.assert_allclose(store.read(row)[0], truth[name].signal[500], atol=1e-6)
+    assert (folder / "records500/01000/01064_hr.dat").is_file()
+
+
+def test_the_slower_files_of_the_layout(tmp_path, written):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        slow = convert(written[0], tmp_path / "store", fs=100)
+    assert (slow.fs, slow.samples, len(slow)) == (100, 1000, 63)  # 4's file is whole at 100 Hz
+    for row, name in enumerate(slow.records.record_id):
+        np.testing.assert_allclose(slow.read(row)[0], written[1][name].signal[100], atol=1e-6)
+
+
+def test_labels_folds_and_people_of_the_layout(written, store):
+    records = store.records.set_index("record_id")
+    labels = {
+        "diagnostic": {code: code for code in ptb_xl.DIAGNOSTIC},
+        "subdiagnostic": {code: groups.split()[1] for code, groups in ptb_xl.DIAGNOSTIC.items()},
+        "superdiagnostic": {code: groups.split()[0] for code, groups in ptb_xl.DIAGNOSTIC.items()},
+        "form": {code: code for code in ptb_xl.FORM},
+        "rhythm": {code: code for code in ptb_xl.RHYTHM},
+    }
+    for name, record in records.iterrows():
+        truth = written[1][name]
+        assert record.split == {9: "val", 10: "test"}.get(truth.fold, "train")
+        assert record.subject_id == str(20000 + 3 * truth.patient)
+        for kind, meaning in labels.items():
+            task = store.tasks[f"ptb_xl/{kind}"]
+            found = record[list(task.columns)].astype(float)
+            carried = {meaning[code] for code in truth.codes if code in meaning}
+            if carried:
+                assert {label for label, value in zip(task.labels, found) if value == 1} == carried
+            else:
+                assert found.isna().all()
+    takes_part = {
+        kind: records[list(store.tasks[f"ptb_xl/{kind}"].columns)].notna().all(axis=1) for kind in labels
+    }
+    assert [takes_part[kind]["5"] for kind in labels] == [False, False, False, True, True]
+    assert [takes_part[kind]["7"] for kind in labels] == [False] * 5
+    assert not takes_part["rhythm"]["8"]
+    assert records["ptb_xl/superdiagnostic/MI"]["9"] == 1  # its likelihood is 0
+    assert records.groupby("subject_id").size().max() == 2
+    assert records.groupby("subject_id").split.nunique().max() == 1
+    assert (records.age_years["10"], records.age_over_89["10"]) == (90, 1)
+    assert np.isnan(records.height_cm["11"])
+    assert np.isnan(records.weight_kg["12"])
+    assert set(records.sex) == {"male", "female"}
+
+
+def test_the_layout_has_the_real_tables_columns_and_codes(written, data_folder):
+    folder, real = written[0], data_folder / "ptb-xl"
+    for name in ("ptbxl_database.csv", "scp_statements.csv"):
+        own, published = (pd.read_csv(each / name) for each in (folder, real))
+        assert list(own.columns) == list(published.columns)
+    codes = ["diagnostic", "form", "rhythm", "diagnostic_class", "diagnostic_subclass"]
+    own, published = (pd.read_csv(each / "scp_statements.csv", index_col=0)[codes] for each in (folder, real))
+    pd.testing.assert_frame_equal(own, published)
+    for fs, suffix in ((100, "lr"), (500, "hr")):
+        path = f"records{fs}/00000/00001_{suffix}.hea"
+        own, published = (
+            [line.split() for line in (each / path).read_text().splitlines()] for each in (folder, real)
+        )
+        unlike = (5, 6)  # first values and checksums
+        for line, other in zip(own, published, strict=True):
+            assert [part for place, part in enumerate(line) if place not in unlike] == [
+                part for place, part in enumerate(other) if place not in unlike
+            ]
+        assert any(int(line[6]) > 2**15 for line in own[1:])  # checksums without a sign
+    for line in (folder / "SHA256SUMS.txt").read_text().splitlines():
+        digest, path = line.split(" ", 1)
+        assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == digest
 
 
 def test_real_label_sets(data_folder):

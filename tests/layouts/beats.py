@@ -13,14 +13,34 @@ _WAVES = (
 )
 
 
-def beats(generator: np.random.Generator, seconds: float, fs: float, *, rate: float = 70.0) -> np.ndarray:
-    """P, QRS and T as bumps in mV, (time,), with a little noise; `rate` is in beats a minute."""
+def beats(
+    generator: np.random.Generator,
+    seconds: float,
+    fs: float,
+    *,
+    rate: float = 70.0,
+    rr_spread: float = 0.0,
+    p_height: float = 1.0,
+    qrs_width: float = 1.0,
+    t_height: float = 1.0,
+    noise_mv: float = 0.01,
+) -> np.ndarray:
+    """P, QRS and T as bumps in mV, (time,), with a little noise.
+
+    `rate` is in beats a minute, `rr_spread` the standard deviation of an interval as a share of it; the others are
+    relative to the usual P wave, QRS and T wave. A layout lets them hang on its labels, so that these can be told.
+    """
     time = np.arange(round(seconds * fs)) / fs
-    signal = generator.normal(0, 0.01, len(time))
-    for onset in np.arange(generator.uniform(0.2, 0.8), seconds, 60 / rate):
+    signal = generator.normal(0, noise_mv, len(time))
+    scales = ((1.0, p_height), *[(qrs_width, 1.0)] * 3, (1.0, t_height))
+    interval = 60 / rate
+    onset = generator.uniform(0.2, 0.8)
+    while onset < seconds:
         near = slice(max(0, int((onset - 0.4) * fs)), int((onset + 0.6) * fs))
-        for delay, width, height in _WAVES:
-            signal[near] += height * np.exp(-(((time[near] - onset - delay) / width) ** 2) / 2)
+        for (delay, width, height), (wider, higher) in zip(_WAVES, scales):
+            delay, width = delay * wider if abs(delay) < 0.1 else delay, width * wider
+            signal[near] += height * higher * np.exp(-(((time[near] - onset - delay) / width) ** 2) / 2)
+        onset += interval * max(0.5, 1 + generator.normal(0, rr_spread)) if rr_spread else interval
     return signal
 
 

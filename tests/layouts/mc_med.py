@@ -40,7 +40,10 @@ def csn(number: int) -> str:
 def write(folder: str | Path, *, visits: int = 66, seed: int = 0) -> dict[str, np.ndarray]:
     """Write the layout; gives for each visit the 10 s in mV that a reader shall find.
 
-    Visits 0 to 53 % are training, and so on; each label is on each side. Traps, by the visit's number:
+    Visits 0 to 53 % are training, and so on; each label is on each side, with 300 visits ten times on the test side.
+    The heart rate follows acuity, the QRS the disposition, the P wave the discharge, the T wave the systolic pressure.
+
+    Traps, by the visit's number:
     1 has no waveform; 2 only a Pleth; 3's file is missing; 4's gain is 0; 5's first segment stands still; 6 begins
     with 25 s missing; 7's first segment lasts 8 s; 8 has a pressure of 0, and no acuity; 9 is 90 years old and of
     unknown gender; 10 stands in no split; 11 is the same patient as 0, as a later visit, and listed in the test set;
@@ -54,11 +57,11 @@ def write(folder: str | Path, *, visits: int = 66, seed: int = 0) -> dict[str, n
         visit, side = csn(number), SIDES[np.searchsorted([0.55, 0.78], number / visits, side="right")]
         if number != 10:
             sides["test" if number == 11 else side].append(visit)
-        rows.append(_row(number, visit, generator))
+        rows.append(row := _row(number, visit, generator))
         summary += [] if number == 1 else [[visit, "Pleth", 1, 3600.0], [visit, "Resp", 1, 3600.0]]
         if number in (1, 2):
             continue
-        found = _write_segments(folder, visit, number, generator)
+        found = _write_segments(folder, visit, number, row, generator)
         summary.append([visit, "II", len(found), 30.0 * len(found)])
         if number not in (3, 4, 13):
             truth[visit] = next(stretch for stretch in found if stretch is not None)
@@ -91,16 +94,22 @@ def _row(number: int, visit: str, generator: np.random.Generator) -> list[str]:
 
 
 def _write_segments(
-    folder: Path, visit: str, number: int, generator: np.random.Generator
+    folder: Path, visit: str, number: int, row: list[str], generator: np.random.Generator
 ) -> list[np.ndarray | None]:
     """Write a visit's segments; gives of each the 10 s that hold a signal first."""
     place = folder / "waveforms" / visit[-3:] / visit / "II"
     place.mkdir(parents=True)
     found: list[np.ndarray | None] = []
+    sbp = float(row[COLUMNS.index("Triage_SBP")] or 120)
+    waves = {
+        "rate": generator.normal(110 - 10 * (number % 5), 8),
+        "qrs_width": 0.8 + 0.2 * (number % 4),
+        "p_height": 2 - 0.4 * (number % 6),
+        "t_height": 0.4 + (sbp - 90) / 100,
+    }
     for segment in range(1, 3 if number in (5, 7) else 2):
-        digital = np.round(beats(generator, 8 if number == 7 and segment == 1 else 40, FS) * GAIN).astype(
-            "<i2"
-        )
+        values = beats(generator, 8 if number == 7 and segment == 1 else 40, FS, **waves)
+        digital = np.round(values * GAIN).astype("<i2")
         first: int | None = 0
         if number == 6:
             digital[: 25 * FS] = -32768

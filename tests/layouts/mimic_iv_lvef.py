@@ -44,6 +44,8 @@ def write(
     """Write the layout; gives values in mV, (lead, time), and ejection fractions, by record.
 
     LVEF.csv has a class of 1 for a fraction from 50 on, as published; its rows stand in the order of the subjects.
+    With 120 subjects each class has ten ECGs in the test part. The lower the fraction, the wider the QRS and the faster
+    the heart.
 
     Traps: every third subject has two ECGs; of number 2 a stretch and of number 3 a lead is missing (NaN); number 4's
     file is missing, number 5's header has no gain; number 6's fraction is 7065, number 7's 0.6; number 8 has two
@@ -59,12 +61,14 @@ def write(
     )
     number = 0
     for person, subject in enumerate(subject_ids(subjects)):
-        people.append(f"{subject},{'FM'[person % 2]},{91 if person == 12 else 40 + person},2150,2011 - 2013,")
+        age = 91 if person == 12 else 40 + person % 45
+        people.append(f"{subject},{'FM'[person % 2]},{age},2150,2011 - 2013,")
         for _ in range(2 if person % 3 == 0 else 1):
             study, fraction = 48000000 + 31 * number, float(generator.integers(20, 70))
             fraction = {6: 7065.0, 7: 0.6}.get(number, fraction)
             name, path = str(study), path_of(subject, study)
-            truth[name], fractions[name] = _write_record(folder / path, number, generator), fraction
+            truth[name] = _write_record(folder / path, number, min(fraction, 70.0), generator)
+            fractions[name] = fraction
             rows.append(f"{subject},{path},{fraction:g},{int(fraction >= 50)}")
             if number == 8:
                 rows.append(f"{subject},{path},{fraction + 5:g},{int(fraction + 5 >= 50)}")
@@ -81,12 +85,14 @@ def write(
     return truth, fractions
 
 
-def _write_record(path: Path, number: int, generator: np.random.Generator) -> np.ndarray:
+def _write_record(path: Path, number: int, fraction: float, generator: np.random.Generator) -> np.ndarray:
     path.parent.mkdir(parents=True, exist_ok=True)
-    shape = beats(generator, SAMPLES / FS, FS, rate=55 + number % 40)
-    digital = np.round((np.outer(SIZES, shape) + generator.normal(0, 0.005, (12, SAMPLES))) * GAIN).astype(
-        "<i2"
+    low = (70 - fraction) / 50
+    shape = beats(
+        generator, SAMPLES / FS, FS, rate=generator.normal(62 + 25 * low, 8), qrs_width=1 + 0.7 * low
     )
+    values = np.outer(SIZES, shape) + generator.normal(0, 0.005, (12, SAMPLES))
+    digital = np.round(values * GAIN).astype("<i2")
     if number == 2:
         digital[:, 1000:1500] = -32768
     if number == 3:

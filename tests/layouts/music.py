@@ -34,6 +34,8 @@ def write(
 ) -> dict[str, np.ndarray]:
     """Write the layout; gives for each patient with a good Holter the values in mV, (lead, time), of SIGNAL_S.
 
+    Each class has a quarter of the patients, with 220 of them ten in the test part; the heart rate follows the class.
+
     Traps: P0005 has no Holter; P0006's signal file is missing; P0007's header has a gain of 0; P0008 has
     two leads; P0009's first 20 s stand still; P0010 has missing samples; P0011 is ">89"; P0012 weighs "81,5";
     P0013 was lost to follow-up and P0017 transplanted, both coded as survivors; P0014's cause of death is 9.
@@ -48,7 +50,8 @@ def write(
         if number == 5:
             continue
         leads = ["X", "Y", "Z"][: 2 if number == 8 else 3]
-        signal = _write_holter(folder / "Holter_ECG", name, number, leads, seconds, generator)
+        rate = generator.normal(60 + 8 * int(CAUSES[(number - 1) % 8]), 8)
+        signal = _write_holter(folder / "Holter_ECG", name, number, leads, seconds, rate, generator)
         if number not in (6, 7):
             truth[name] = signal
     (folder / "subject-info.csv").write_text("\n".join(lines) + "\n", encoding="latin-1")
@@ -88,10 +91,16 @@ def _row(number: int, name: str, generator: np.random.Generator) -> list[str]:
 
 
 def _write_holter(
-    folder: Path, name: str, number: int, leads: list[str], seconds: float, generator: np.random.Generator
+    folder: Path,
+    name: str,
+    number: int,
+    leads: list[str],
+    seconds: float,
+    rate: float,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     start, stop = SIGNAL_S
-    shape = beats(generator, stop - start, FS, rate=55 + number)
+    shape = beats(generator, stop - start, FS, rate=rate)
     digital = np.round(np.stack([shape * scale for scale in (1.0, 0.7, -0.5)[: len(leads)]]) * GAIN).astype(
         "<i2"
     )
