@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from openclef.database import DATABASES
 from openclef.database.plan import label_matrix, split_by_subject, where_to_get
 from tests.eighteen_tasks import BEYOND, EIGHTEEN, SMALL
 
+DOCS = Path(__file__).resolve().parents[2] / "docs/databases"
 PUBLISHED = [name for name, database in DATABASES.items() if database.url]
 
 
@@ -58,10 +61,19 @@ def test_no_label_takes_no_part():
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_databases_name_the_tasks_that_their_plans_declare(name, tmp_path):
+def test_a_plan_declares_what_its_database_and_its_page_name(name, tmp_path):
     importlib.import_module(f"tests.layouts.{name}").write(tmp_path)
     declared = DATABASES[name].plan(tmp_path).tasks
     assert DATABASES[name].tasks == tuple(task.name for task in declared)
+    page = (DOCS / f"{name}.md").read_text()
+    for task in declared:
+        if task.kind == "regression":
+            assert task.unit in page
+        elif len(task.labels) > 38 or task.name in ("ptb_xl/subdiagnostic", "ptb_xl/form", "ptb_xl/rhythm"):
+            assert f"| `{task.name}` | {len(task.labels)} |" in page
+        else:
+            for label in task.labels:
+                assert re.search(rf"(?<!\w){re.escape(label)}(?!\w)", page), label
 
 
 def test_the_published_databases_declare_the_eighteen_tasks_and_two():
