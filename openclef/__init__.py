@@ -33,12 +33,14 @@ _PUBLIC = {
     "finetune": "openclef.protocol.finetuning",
     "evaluate": "openclef.protocol.evaluation",
     "compare": "openclef.protocol.result",
+    "benchmark": "openclef.benchmarking.grid",
     "report": "openclef.reporting.page",
     "Record": "openclef.record",
     "Store": "openclef.store",
     "Task": "openclef.store",
     "Encoder": "openclef.model",
     "Result": "openclef.protocol.result",
+    "Benchmark": "openclef.benchmarking.tables",
     "Run": "openclef.pretraining",
     "Optimisation": "openclef.optimisation",
     "Finetuning": "openclef.protocol.network",
@@ -49,6 +51,7 @@ _PUBLIC = {
 }
 _PACKAGES = (
     "backbone",
+    "benchmarking",
     "database",
     "formats",
     "loss",

@@ -1,0 +1,344 @@
+"""One cell of the grid: a competitor on a task, a lead, a protocol and a label budget, judged once and kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import openclef
+from openclef.benchmarking.competitor import Competitor
+from openclef.benchmarking.kept import hash_of
+from openclef.condition import Condition
+from openclef.protocol import NETWORK_PROTOCOLS
+from openclef.protocol.evaluation import evaluate
+from openclef.protocol.network import Finetuning
+from openclef.protocol.scoring import MIN_POSITIVES
+from openclef.shards import sha256_of, write_json
+from openclef.store import Store
+from openclef.task import Task
+
+__all__ = ["Cell", "Grid", "Judged", "find_judged", "judge"]
+
+RESULT_FILES = ("evaluation.json", "metrics.json", "predictions.parquet")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is the same for all cells of a benchmark; see `openclef.benchmark`.
+
+    Args:
+        split: Judged split.
+        seeds: Of random encoders and of training.
+        by: Parts that are judged too, with all training labels.
+        conditions: That are judged too, with all training labels.
+        draws: Bootstrap draws.
+        permutations: Of a comparison.
+        min_positives: Of a measurable label.
+        seed: Of budgets, draws and permutations.
+        reference: The model that changes are relative to.
+        finetuning: Settings of network protocols.
+        batch_size: Windows embedded at a time.
+        device: Where to compute.
+        workers: Processes that measure classical features.
+
+    Example:
+        >>> Grid().split
+        'test'
+    """
+
+    split: str = "test"
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    by: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    draws: int = 1000
+    permutations: int = 1000
+    min_positives: int = MIN_POSITIVES
+    seed: int = 0
+    reference: str = "random_encoder"
+    finetuning: Finetuning = field(default_factory=Finetuning)
+    batch_size: int = 256
+    device: str | None = None
+    workers: int = -1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the grid.
+
+    Args:
+        task: The task.
+        lead: Lead by name.
+        protocol: Protocol by name.
+        label_share: Share of the training subjects whose labels are used.
+        competitor: Who is judged.
+        stores: The stores that declare the task.
+
+    Example:
+        >>> task = Task("a/af", "binary", ("af",), ("af",))
+        >>> str(Cell(task, "I", "probe", 0.1, Competitor("clef"), ()))
+        'a/af, lead I, probe, 0.1 of the labels: clef'
+    """
+
+    task: Task
+    lead: str
+    protocol: str
+    label_share: float
+    competitor: Competitor
+    stores: tuple[Store, ...]
+
+    def __str__(self) -> str:
+        share = f", {self.label_share:g} of the labels" if self.label_share < 1 else ""
+        return f"{self.task.name}, lead {self.lead}, {self.protocol}{share}: {self.competitor.name}"
+
+    @property
+    def place(self) -> Path:
+        """Its folder below `cells`, and below `runs` that of its trainings."""
+        parts = [
+            *self.task.name.split("/"),
+            self.lead,
+            self.protocol,
+            f"{self.label_share:g}",
+            self.competitor.name,
+        ]
+        return Path(*map(_folder_name, parts))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What stands in the tables of all that is computed from it."""
+        return {
+            "task": self.task.name,
+            "lead": self.lead,
+            "protocol": self.protocol,
+            "label_share": self.label_share,
+        }
+
+    def key(self, grid: Grid) -> dict[str, Any]:
+        """Everything that decides its result, in plain values; the version of openclef is left out."""
+        whole = self.label_share == 1
+        network = self.protocol in NETWORK_PROTOCOLS
+        seeded = network or not whole or self.competitor.architecture is not None
+        key = {
+            "format_version": 1,
+            "task": self.task.as_json(),
+            "lead": self.lead,
+            "protocol": self.protocol,
+            "label_share": self.label_share,
+            **self.competitor.as_key(),
+            "records": [store.info["records_sha256"] for store in self.stores],
+            "signals": [hash_of({"shards": store.info["shards"]}) for store in self.stores],
+            "split": grid.split,
+            "seeds": list(grid.seeds) if seeded else None,
+            "by": list(grid.by) if whole else [],
+            "conditions": [asdict(one) for one in grid.conditions] if whole else [],
+            "draws": grid.draws,
+            "min_positives": grid.min_positives,
+            "seed": grid.seed,
+            "finetuning": asdict(grid.finetuning) if network else None,
+        }
+        return json.loads(json.dumps(key))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A cell whose result lies in its folder.
+
+    Args:
+        cell: The cell.
+        folder: Its folder.
+        sha256: Hash of its predictions.
+        metrics: Its metrics.
+        seconds: How long judging it took.
+
+    Example:
+        >>> Judged.__dataclass_fields__["sha256"].type
+        'str'
+    """
+
+    cell: Cell
+    folder: Path
+    sha256: str
+    metrics: pd.DataFrame
+    seconds: float
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models in it: the competitor alone and, where there is age or sex, with these appended."""
+        return list(dict.fromkeys(self.metrics["model"]))
+
+    def predictions(self, split: str) -> pd.DataFrame:
+        """Read its predictions of a split, of recordings as they are."""
+        recorded = [("split", "==", split), ("condition", "==", "")]
+        return pd.read_parquet(self.folder / "predictions.parquet", filters=recorded)
+
+    def value(self, model: str, metric: str) -> float:
+        """A metric of all its records as they are; NaN where it was not measured."""
+        table = self.metrics
+        rows = table[
+            (table["model"] == model)
+            & (table["metric"] == metric)
+            & (table["condition"] == "")
+            & (table["part"] == "")
+        ]
+        return float(rows["value"].iloc[0]) if len(rows) else float("nan")
+
+
+def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:
+    """Find a cell's result of an earlier run.
+
+    Args:
+        cell: The cell.
+        grid: What is the same for all cells.
+        out: Folder of the benchmark.
+
+    Returns:
+        The result, or None where there is none that may be used, and then why: "" where there is none at all.
+
+    Example:
+        >>> cell = Cell(Task("a/af", "binary", ("af",), ("af",)), "I", "probe", 1.0, Competitor("clef"), ())
+        >>> find_judged(cell, Grid(), Path("nowhere"))
+        (None, '')
+    """
+    folder = out / "cells" / cell.place
+    file = folder / "cell.json"
+    if not file.is_file():
+        return None, ""
+    try:
+        noted = json.loads(file.read_text(encoding="utf-8"))
+        before, sha256, seconds = noted["key"], noted["predictions_sha256"], noted["seconds"]
+        size = noted["predictions_bytes"]
+    except (ValueError, KeyError, TypeError):
+        return None, "its cell.json is damaged"
+    differences = _differences(before, cell.key(grid))
+    if differences:
+        return None, f"{', '.join(differences)} changed"
+    if not all((folder / name).is_file() for name in RESULT_FILES):
+        return None, "files of it are missing"
+    if (folder / "predictions.parquet").stat().st_size != size:
+        return None, "its predictions are damaged"
+    try:
+        metrics = _read_metrics(folder / "metrics.json")
+    except ValueError:
+        return None, "its metrics are damaged"
+    return Judged(cell, folder, sha256, metrics, float(seconds)), ""
+
+
+def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
+    """Judge a cell and keep its result, whole or not at all.
+
+    Args:
+        cell: The cell.
+        grid: What is the same for all cells.
+        out: Folder of the benchmark.
+
+    Returns:
+        The result.
+
+    Raises:
+        FileNotFoundError: A model's folder is not there.
+        ValueError: As `openclef.evaluate` says.
+
+    Example:
+        >>> cell = Cell(Task("a/af", "binary", ("af",), ("af",)), "I", "probe", 1.0, Competitor("features"), ())
+        >>> judge(cell, Grid(), Path("nowhere"))
+        Traceback (most recent call last):
+        ...
+        ValueError: No store is given; pass a store or a list of stores.
+    """
+    folder = out / "cells" / cell.place
+    (folder / "cell.json").unlink(missing_ok=True)  # without it the cell is not judged yet
+    key = cell.key(grid)
+    trainings = out / "runs" / cell.place.parent / f"{cell.place.name}-{_hash_of_training(key)}"
+    start = time.perf_counter()
+    try:
+        result = _evaluate(cell, grid, out, trainings)
+    except FileExistsError:  # trained by another version of openclef, or on another device
+        if not trainings.is_dir():
+            raise
+        shutil.rmtree(trainings)
+        result = _evaluate(cell, grid, out, trainings)
+    seconds = time.perf_counter() - start
+    result.save(folder)
+    sha256 = sha256_of(folder / "predictions.parquet")
+    write_json(
+        folder / "cell.json",
+        {
+            "key": key,
+            "predictions_sha256": sha256,
+            "predictions_bytes": (folder / "predictions.parquet").stat().st_size,
+            "note": result.note,
+            "seconds": round(seconds, 3),
+            "openclef_version": openclef.__version__,
+        },
+    )
+    return Judged(cell, folder, sha256, result.metrics, seconds)
+
+
+def _evaluate(cell: Cell, grid: Grid, out: Path, trainings: Path) -> Any:
+    whole = cell.label_share == 1
+    return evaluate(
+        cell.competitor.model(cell.protocol, grid.seeds),
+        cell.stores,
+        cell.task.name,
+        protocol=cell.protocol,
+        lead=cell.lead,
+        name=cell.competitor.name,
+        seeds=grid.seeds,
+        label_share=cell.label_share,
+        split=grid.split,
+        by=grid.by if whole else (),
+        draws=grid.draws,
+        finetuning=grid.finetuning,
+        runs=trainings,
+        batch_size=grid.batch_size,
+        device=grid.device,
+        min_positives=grid.min_positives,
+        seed=grid.seed,
+        conditions=grid.conditions if whole else (),
+        cache=out / "cache",
+        workers=grid.workers,
+    )
+
+
+def _hash_of_training(key: dict[str, Any]) -> str:
+    """Of what decides a training: what only judging uses may change without training again."""
+    names = (
+        "task",
+        "label_share",
+        "weights",
+        "architecture",
+        "records",
+        "signals",
+        "seeds",
+        "seed",
+        "finetuning",
+    )
+    return hash_of({name: key[name] for name in names})[:12]
+
+
+_IN_WORDS = {"records": "the stores' records", "signals": "the stores' signals", "weights": "the weights"}
+
+
+def _differences(before: Any, now: dict[str, Any]) -> list[str]:
+    if not isinstance(before, dict):
+        return ["everything"]
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return [_IN_WORDS.get(name, name) for name in names]
+
+
+def _read_metrics(file: Path) -> pd.DataFrame:
+    metrics = pd.DataFrame(json.loads(file.read_text(encoding="utf-8")))
+    for column in ("value", "low", "high"):
+        metrics[column] = metrics[column].astype(float)
+    return metrics
+
+
+def _folder_name(name: str) -> str:
+    """A name as a folder; where letters had to give way, a hash keeps it apart from others."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+    return plain if plain == name and plain.strip(".") else f"{plain}-{hash_of({'name': name})[:6]}"

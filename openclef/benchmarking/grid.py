@@ -1,0 +1,362 @@
+"""The grid: judge all cells that are not judged yet, then write the tables."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+import openclef
+from openclef.benchmarking.averages import average_rows
+from openclef.benchmarking.cell import Cell, Grid, Judged, find_judged, judge
+from openclef.benchmarking.comparisons import comparison_rows
+from openclef.benchmarking.competitor import Architecture, Competitor, name_models
+from openclef.benchmarking.contents import label_rows, metric_rows, reliability_rows
+from openclef.benchmarking.kept import Kept
+from openclef.benchmarking.ranks import rank_rows
+from openclef.benchmarking.sources import describe_store, find_tasks, open_sources
+from openclef.benchmarking.tables import TABLES, Benchmark, write_table
+from openclef.condition import Condition, check_conditions
+from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
+from openclef.protocol.evaluation import SPLITS
+from openclef.protocol.ledger import read_looks
+from openclef.protocol.methods import BASELINES
+from openclef.protocol.network import Finetuning
+from openclef.protocol.probe import check_share
+from openclef.shards import hold_folder, write_json
+from openclef.signal import canonical_lead
+from openclef.statistics import check_counts
+from openclef.store import Store
+
+__all__ = ["Benchmark", "benchmark"]
+
+ONLY_PROBE = ("age_sex", "features")  # baselines without an embedding: no neighbours, nothing to fine-tune
+SKIPPED = (ValueError, FileNotFoundError, FloatingPointError, ImportError)  # what may be wrong with one cell
+
+
+def benchmark(
+    models: Any,
+    stores: Any,
+    out: str | Path,
+    *,
+    tasks: Sequence[str] | str | None = None,
+    protocols: Sequence[str] | str = ("probe",),
+    leads: Sequence[str] | str = ("I",),
+    label_shares: Sequence[float] | float = (1.0,),
+    baselines: Sequence[str] = ("random_encoder", "age_sex", "features"),
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    conditions: Sequence[Condition] = (),
+    by: Sequence[str] | str = ("sex", "age_band"),
+    split: str = "test",
+    reference: str = "random_encoder",
+    draws: int = 1000,
+    permutations: int = 1000,
+    finetuning: Finetuning = Finetuning(),  # noqa: B008 - a frozen dataclass of settings
+    batch_size: int = 256,
+    device: str | None = None,
+    min_positives: int = 10,
+    seed: int = 0,
+    quiet: bool = False,
+) -> Benchmark:
+    """Judge models and baselines on tasks, leads, protocols and label budgets, compare them, and write tables.
+
+    Each cell of the grid is one `openclef.evaluate`, kept in the folder: the same call goes on where it was
+    interrupted, and a call with one model more judges that model only. A cell that cannot be judged (a store lacks
+    the lead, a model has seen the judged subjects) is listed in `skipped.csv`, and the rest goes on.
+
+    Args:
+        models: A mapping from name to an encoder, the folder of a run, or a list of these (seeds of one method); or a
+            list of encoders, folders and baselines, which are named after themselves. Empty = baselines alone.
+        stores: Stores, their folders, or `.csv` files that list files of your own (docs/own-files.md).
+        out: Folder for cells, tables and what may be used again.
+        tasks: Names; None = all that the stores declare. A task is judged on all stores that declare it.
+        protocols: Of "probe", "knn", "finetune" and "scratch".
+        leads: Leads by name.
+        label_shares: Shares of the training subjects whose labels are used.
+        baselines: Of "random_encoder" (under "probe" and "knn"), "age_sex" and "features" (under "probe"), and
+            "scratch", which is the same as the protocol of that name.
+        seeds: Of random encoders, of training, and of label budgets.
+        conditions: Changed recordings that the fitted models judge too, with all training labels.
+        by: Parts of the judged records that stand apart too, with all training labels: "sex", "age_band", "store".
+        split: "test", or "val" while you choose anything.
+        reference: Name of the model that changes in % are relative to.
+        draws: Bootstrap draws over subjects and seeds.
+        permutations: Of each comparison.
+        finetuning: Settings of "finetune" and "scratch".
+        batch_size: Windows embedded at a time.
+        device: Where to compute, for example "cuda"; None = as `openclef.evaluate` has it.
+        min_positives: Fewest positives and negatives of a label that enters a mean.
+        seed: Of label budgets, draws and permutations.
+        quiet: Print nothing.
+
+    Returns:
+        A `Benchmark`: `.metrics`, `.comparisons`, `.averages` and the other tables of docs/benchmark.md.
+
+    Raises:
+        FileNotFoundError: A model or a store is not there.
+        FileExistsError: `out` is a file, or holds something else than a benchmark.
+        BlockingIOError: Another benchmark is running in `out`.
+        ValueError: A name or a number cannot be right, no store declares a task, or no cell can be judged.
+
+    Example:
+        >>> benchmark([], [], "runs/benchmark", protocols=("prob",))
+        Traceback (most recent call last):
+        ...
+        ValueError: protocols are 'prob'; accepted are probe, knn, finetune, scratch.
+    """
+    start = time.perf_counter()
+    check_counts(
+        draws=draws, permutations=permutations, batch_size=batch_size, min_positives=min_positives, seed=seed
+    )
+    check_conditions(conditions)
+    given, named, architecture = name_models(models)
+    among = _known("baselines", [*named, *_listed(baselines)], BASELINES)
+    wanted = _known("protocols", _listed(protocols), (*PROTOCOLS, *NETWORK_PROTOCOLS))
+    if "scratch" in among and "scratch" not in wanted:
+        wanted.append("scratch")
+    _known("split", [split], SPLITS)
+    _known("reference", [reference], (*(each.name for each in given), *BASELINES))
+    shares = list(dict.fromkeys(float(share) for share in _listed(label_shares)))
+    for share in shares:
+        check_share(share)
+    places = list(dict.fromkeys(canonical_lead(lead) for lead in _listed(leads)))
+    for name, values in (
+        ("leads", places),
+        ("label_shares", shares),
+        ("protocols", wanted),
+        ("seeds", list(seeds)),
+    ):
+        if not values:
+            raise ValueError(f"{name} are empty; pass at least one.")
+    grid = Grid(
+        split=split,
+        seeds=tuple(seeds),
+        by=tuple(_listed(by)),
+        conditions=tuple(conditions),
+        draws=draws,
+        permutations=permutations,
+        min_positives=min_positives,
+        seed=seed,
+        reference=reference,
+        finetuning=finetuning,
+        batch_size=batch_size,
+        device=device,
+    )
+    folder, console = (
+        Path(out),
+        Console(stderr=True, quiet=quiet, highlight=False, markup=False, soft_wrap=True),
+    )
+    with _held(folder):
+        about: dict[str, Any] = {
+            "format": "openclef-benchmark",
+            "format_version": 1,
+            "openclef_version": openclef.__version__,
+            "versions": _versions(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "finished": None,
+            "settings": {
+                "tasks": None if tasks is None else _listed(tasks),
+                "protocols": wanted,
+                "leads": places,
+                "label_shares": shares,
+                "baselines": among,
+                **asdict(grid),
+                "conditions": [asdict(one) | {"name": one.name} for one in grid.conditions],
+            },
+        }
+        _claim(folder, about)
+        opened = open_sources(stores, folder, quiet=quiet)
+        of_tasks = find_tasks(opened, tasks)
+        cells = list(_cells(given, among, architecture, of_tasks, wanted, places, shares))
+        judged, skipped, counts = _judge_all(cells, grid, folder, console)
+        seconds = {"judging": time.perf_counter() - start}
+        _write_tables(folder, judged, skipped, grid, opened, console)
+        seconds["total"] = time.perf_counter() - start
+        about |= {
+            "models": _describe(cells),
+            "stores": [describe_store(store) for store in opened],
+            "tasks": [
+                stores[0].tasks[task].as_json() | {"stores": [store.name for store in stores]}
+                for task, stores in of_tasks.items()
+            ],
+            "cells": counts,
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+            "seconds_of_all_cells": round(sum(each.seconds for each in judged), 1),
+            "notes": _notes(judged),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json(folder / "benchmark.json", about)
+    return Benchmark(folder)
+
+
+def _listed(given: Any) -> list[Any]:
+    return [given] if isinstance(given, (str, int, float)) else list(given)
+
+
+def _known(name: str, given: Sequence[str], accepted: Sequence[str]) -> list[str]:
+    unknown = [each for each in given if each not in accepted]
+    if unknown:
+        verb = "is" if name in ("split", "reference") else "are"
+        raise ValueError(
+            f"{name} {verb} {', '.join(map(repr, unknown))}; accepted are {', '.join(accepted)}."
+        )
+    return list(dict.fromkeys(given))
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold_folder(folder))
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"another benchmark is running in {folder}; wait for its end, or name another folder."
+            ) from None
+        yield
+
+
+def _claim(folder: Path, about: dict[str, Any]) -> None:
+    if any(folder.iterdir()) and not (folder / "benchmark.json").is_file():
+        raise FileExistsError(f"{folder} is not empty and holds no benchmark; pass another folder with out.")
+    if not (
+        folder / "benchmark.json"
+    ).is_file():  # that of an earlier call describes the tables that are there
+        write_json(folder / "benchmark.json", about)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def _cells(
+    given: Sequence[Competitor],
+    baselines: Sequence[str],
+    architecture: Architecture,
+    tasks: Mapping[str, list[Store]],
+    protocols: Sequence[str],
+    leads: Sequence[str],
+    label_shares: Sequence[float],
+) -> Iterator[Cell]:
+    def competitors(protocol: str) -> list[Competitor]:
+        if protocol == "scratch":
+            return [_baseline("scratch", architecture)]
+        if protocol in NETWORK_PROTOCOLS:
+            return list(given)
+        beside = [
+            name
+            for name in baselines
+            if name == "random_encoder" or (name in ONLY_PROBE and protocol == "probe")
+        ]
+        return [*given, *(_baseline(name, architecture) for name in beside)]
+
+    for task, stores in tasks.items():
+        for lead in leads:
+            for share in label_shares:
+                for protocol in protocols:
+                    for each in competitors(protocol):
+                        yield Cell(stores[0].tasks[task], lead, protocol, share, each, tuple(stores))
+
+
+def _baseline(name: str, architecture: Architecture) -> Competitor:
+    about: dict[str, Any] = {"name": name, "kind": "baseline"}
+    if name in ONLY_PROBE:
+        return Competitor(name, about=about)
+    return Competitor(name, about=about | {"backbone": architecture.backbone}, architecture=architecture)
+
+
+def _judge_all(
+    cells: Sequence[Cell], grid: Grid, out: Path, console: Console
+) -> tuple[list[Judged], list[dict[str, Any]], dict[str, int]]:
+    """Judge what is not judged yet; what cannot be judged is given with its reason."""
+    found = {cell.place: find_judged(cell, grid, out) for cell in cells}
+    waiting = sum(one is None for one, _ in found.values())
+    console.print(f"{len(cells)} cells in {out}: {len(cells) - waiting} judged before, {waiting} to judge")
+    judged, skipped, done = [], [], 0
+    for cell in cells:
+        before, reason = found[cell.place]
+        if before is not None:
+            judged.append(before)
+            continue
+        if reason:
+            console.print(f"{cell}: judged anew, {reason}")
+        done += 1
+        try:
+            now = judge(cell, grid, out)
+        except SKIPPED as error:
+            skipped.append(cell.about | {"model": cell.competitor.name, "reason": str(error)})
+            console.print(f"{cell}: skipped, {error} ({waiting - done} left)")
+            continue
+        judged.append(now)
+        console.print(
+            f"{cell}: {_first_metric(now)}, {now.seconds:.1f} s ({waiting - done} left)", markup=False
+        )
+    if not judged:
+        write_table(out, "skipped", skipped)
+        reasons = "; ".join(dict.fromkeys(row["reason"] for row in skipped[:3]))
+        raise ValueError(f"none of {len(cells)} cells can be judged: {reasons}")
+    counts = {"judged": done - len(skipped), "judged_before": len(cells) - waiting, "skipped": len(skipped)}
+    return judged, skipped, counts
+
+
+def _first_metric(judged: Judged) -> str:
+    row = judged.metrics.iloc[0]
+    if np.isnan(row["value"]):
+        return f"{row['metric']} not measurable"
+    unit = judged.cell.task.unit if row["metric"] == "mae" else ""
+    name = {"auroc": "AUROC", "mae": "MAE"}.get(row["metric"], row["metric"])
+    return f"{name} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] {unit}".strip()
+
+
+def _write_tables(
+    out: Path,
+    judged: list[Judged],
+    skipped: list[dict[str, Any]],
+    grid: Grid,
+    stores: Sequence[Store],
+    console: Console,
+) -> None:
+    """Compute and write all tables; what was computed in an earlier run is found again."""
+    kept = Kept(out / "cache" / "tables")
+
+    def shown(pairs: list[Any]) -> Any:
+        return track(pairs, description="comparing", console=console, disable=console.quiet or not pairs)
+
+    console.print("labels, comparisons and averages")
+    tables: dict[str, Any] = {
+        "benchmark": metric_rows(judged, grid),
+        "labels": label_rows(judged, grid, kept),
+        "reliability": reliability_rows(judged, grid, kept),
+        "comparisons": comparison_rows(judged, grid, kept, shown),
+        "averages": average_rows(judged, grid, kept),
+        "ranks": rank_rows(judged),
+        "looks": read_looks(stores),
+        "skipped": skipped,
+    }
+    for name in TABLES:
+        write_table(out, name, tables[name])
+
+
+def _describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    return list({cell.competitor.name: dict(cell.competitor.about) for cell in cells}.values())
+
+
+def _notes(judged: Sequence[Judged]) -> list[dict[str, str]]:
+    """What evaluations could not check, by model."""
+    rows = []
+    for each in judged:
+        note = json.loads((each.folder / "evaluation.json").read_text(encoding="utf-8"))["note"]
+        if note:
+            rows.append({"model": each.cell.competitor.name, "note": note})
+    return [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in rows)]
