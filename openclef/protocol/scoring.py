@@ -108,7 +108,7 @@ def metrics_of(
     """Metrics with 95 % intervals of every model in a table of predictions.
 
     Classification: macro AUROC, AUPRC with the prevalence, Brier score and expected calibration error over
-    the measurable labels, and AUROC, AUPRC and prevalence of each label ("auroc:<label>", with n = its
+    the measurable labels, and of all records AUROC, AUPRC and prevalence of each label ("auroc:<label>", with n = its
     positives). Brier score and calibration error are taken after temperature scaling on the validation
     records, and left out where none are at hand. Regression: MAE, RMSE, R2 and r. With several seeds the
     value is the mean of the seeds' metrics.
@@ -154,7 +154,8 @@ def metrics_of(
                 found = part[changed.index]
                 subsets += [(f"{column}={name}", changed[found == name]) for name in sorted(set(found))]
             for name, subset in subsets:
-                told = _metrics(stack(subset), temperatures, draws, seed, min_positives, condition == "")
+                by_label = condition == "" and name == ""
+                told = _metrics(stack(subset), temperatures, draws, seed, min_positives, by_label)
                 rows += [about | {"condition": condition, "part": name} | row for row in told]
     return pd.DataFrame(rows)[[*COLUMNS, *_AFTER]]
 
@@ -213,27 +214,27 @@ def _metrics(
     note = f"mean over {kept.sum()} of {kept.size} labels" if kept.size > 1 else ""
     if left_out:
         note += f"{'; ' if note else ''}not measurable, with positives: {', '.join(left_out)}"
+    scores = stacked.score
+    if temperatures is not None:
+        multiclass = stacked.kind == "multiclass"
+        pairs = zip(scores, temperatures)
+        scaled = np.stack([apply_temperature(score, t, multiclass=multiclass) for score, t in pairs])
+    labels = np.ones(kept.size, bool) if by_label else kept  # those whose metrics are wanted
+    target, scores = target[:, labels], scores[:, :, labels]
     ordered = {
-        metric: bootstrap(metric, target, stacked.score, stacked.subject, **settings)
+        metric: bootstrap(metric, target, scores, stacked.subject, **settings)
         for metric in ("auroc", "auprc")
     }
     # The mean of a 0/1 target is the mean absolute error of predicting 0.
     ordered["prevalence"] = bootstrap(
         "mae", target, np.zeros_like(target), stacked.subject, draws=draws, seed=seed
     )
-    rows = [row(metric, found.macro(kept), note=note) for metric, found in ordered.items()]
+    rows = [row(metric, found.macro(kept[labels]), note=note) for metric, found in ordered.items()]
     if temperatures is not None:
-        multiclass = stacked.kind == "multiclass"
-        scaled = np.stack(
-            [
-                apply_temperature(score, t, multiclass=multiclass)
-                for score, t in zip(stacked.score, temperatures)
-            ]
-        )
+        target, scaled = target[:, kept[labels]], scaled[:, :, kept]
         for metric in ("brier", "ece"):
-            rows.append(
-                row(metric, bootstrap(metric, target, scaled, stacked.subject, **settings).macro(), note=note)
-            )
+            found = bootstrap(metric, target, scaled, stacked.subject, **settings)
+            rows.append(row(metric, found.macro(), note=note))
     if len(stacked.labels) > 1 and by_label:
         for i, label in enumerate(stacked.labels):
             short = "" if kept[i] else f"not measurable: {positives[i]} positives, {negatives[i]} negatives"

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from openclef.metrics import auroc
-from openclef.protocol.probe import STRENGTHS, draw_subjects, fit_linear_probe
+from openclef.protocol.probe import STRENGTHS, WORSE, draw_subjects, fit_linear_probe
 
 
 def features_and_labels(records, dim, labels, seed=0):
@@ -64,7 +64,11 @@ def test_validation_chooses_and_does_not_enter_the_fit():
     features, target = features_and_labels(300, 40, 3)
     probe = fit_linear_probe(features[:200], target[:200], features[200:], target[200:], kind="multilabel")
     losses = probe.settings["val_loss_by_strength"]
-    assert set(losses) == set(STRENGTHS)
+    assert list(losses) == sorted(STRENGTHS, reverse=True)[: len(losses)]
+    assert (
+        len(losses) == len(STRENGTHS)
+        or list(losses).index(min(losses, key=losses.get)) == len(losses) - 1 - WORSE
+    )
     assert probe.settings["strength"] == min(losses, key=losses.get)
     chosen = (probe.settings["strength"],)
     again = fit_linear_probe(
@@ -136,3 +140,18 @@ def test_label_budgets_are_nested_and_by_subject():
     assert (draw_subjects(subject, 0.1, seed=5) != tenth).any()
     with pytest.raises(ValueError, match="share is 0"):
         draw_subjects(subject, 0)
+
+
+def test_the_search_ends_early_at_the_strength_that_the_whole_search_would_choose(monkeypatch):
+    import openclef.protocol.probe as module
+
+    for seed in range(6):
+        features, target = features_and_labels(300, 60, 3, seed=seed)
+        parts = features[:150], target[:150], features[150:], target[150:]
+        short = fit_linear_probe(*parts, kind="multilabel")
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "WORSE", len(STRENGTHS))
+            whole = fit_linear_probe(*parts, kind="multilabel")
+        assert len(whole.settings["val_loss_by_strength"]) == len(STRENGTHS)
+        assert short.settings["strength"] == whole.settings["strength"]
+        assert np.array_equal(short.weight, whole.weight)
