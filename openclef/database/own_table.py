@@ -178,11 +178,19 @@ def _convert(
     """Convert, and note from what: before, so that what was stopped is known, and after, with the store's hash."""
     stopped = before.get("about") == about and not before["anew"] and not (dst / "dataset.json").exists()
     anew = settings["overwrite"] or (bool(before) and not stopped)
-    of_another = not before and dst.is_dir() and any(dst.iterdir())
+    new, of_another = not dst.exists(), not before and dst.is_dir() and any(dst.iterdir())
     if not of_another:  # else convert refuses it
         make_folder(dst)
         write_json(dst / MADE_FROM, {"about": about, "anew": anew, "records_sha256": ""})
-    store = convert("files", csv, dst, **(settings | {"overwrite": anew}))
+    try:
+        store = convert("files", csv, dst, **(settings | {"overwrite": anew}))
+    except (OSError, ValueError):
+        if new and [each.name for each in dst.iterdir()] == [
+            MADE_FROM
+        ]:  # refused before anything was written
+            (dst / MADE_FROM).unlink()
+            dst.rmdir()
+        raise
     write_json(
         dst / MADE_FROM, {"about": about, "anew": False, "records_sha256": store.info["records_sha256"]}
     )

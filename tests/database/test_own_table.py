@@ -151,6 +151,7 @@ def test_what_is_no_table_of_labelled_files_is_refused(table, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             made(table, dst, options)
+        assert not dst.exists()
     with pytest.raises(ValueError, match=r"options is \['af'\]; accepted is a mapping"):
         store_of_table(table, dst, ["af"])
     rows = table.read_text().splitlines()

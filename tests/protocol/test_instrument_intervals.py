@@ -114,6 +114,8 @@ def _two_models(rng: np.random.Generator, metric: str, seeds: int = 1):
         + 1.5 * np.stack([_alike(rng, subject, 0.8) for _ in range(seeds)])
         for _ in range(2)
     )
+    if metric == "auroc":
+        second = 50 * second - 7  # a difference of scale is none of order
     return target, first[:, :, None], second[:, :, None], subject
 
 
