@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import openclef
+from openclef.cli import main
 from openclef.database import DATABASES
 from openclef.database.plan import label_matrix, split_by_subject, where_to_get
 from tests.eighteen_tasks import BEYOND, EIGHTEEN, SMALL
@@ -81,6 +83,15 @@ def test_the_published_databases_declare_the_eighteen_tasks_and_two():
     declared = [task for database in DATABASES.values() for task in database.tasks]
     assert len(EIGHTEEN) == 18
     assert sorted(declared) == sorted((*EIGHTEEN, *BEYOND))
+
+
+def test_the_command_line_lists_the_eighteen_tasks_and_two(capsys):
+    assert main(["list", "tasks", "--json", "true"]) == 0
+    listed = {row["name"]: row["database"] for row in json.loads(capsys.readouterr().out)}
+    for task in (*EIGHTEEN, *BEYOND):
+        assert listed[task] == task.split("/")[0]
+    others = set(listed) - {*EIGHTEEN, *BEYOND}
+    assert all(task.startswith("sim/") for task in others)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -75,7 +75,11 @@ def write(folder: str | Path, *, participants: int = 28, seed: int = 0) -> dict[
                 )  # fmt: skip
             if number not in (4, 5) and (add == 0 or number == 0):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                waves = {"t_height": 0.4 + (sbp - 95) / 60, "p_height": 0.5 + (dbp - 55) / 20}
+                vary = np.exp(generator.normal(0, 0.3, 2))
+                waves = {
+                    "t_height": (0.4 + (sbp - 95) / 60) * vary[0],
+                    "p_height": (0.5 + (dbp - 55) / 20) * vary[1],
+                }
                 found = _write_waveform(folder / path, number, generator, waves, broken=add > 0)
                 truth.setdefault(pid, found)
     for name, rows in tables.items():

@@ -90,10 +90,11 @@ def _path(folder: Path, name: str) -> Path:
 
 def _signal(generator: np.random.Generator, labels: list[str]) -> np.ndarray:
     fibrillates = "AFIB" in labels
+    vary = np.exp(generator.normal(0, 0.3, 2))
     shape = beats(
-        generator, SAMPLES / FS, FS, rate=generator.normal(110 if "ST" in labels else 60, 8),
-        rr_spread=0.2 if fibrillates else 0.02, p_height=0.0 if fibrillates else 1.0,
-        qrs_width=1.8 if "LBBB" in labels else 1.0, t_height=0.4 if "TWC" in labels else 1.0,
+        generator, SAMPLES / FS, FS, rate=generator.normal(100 if "ST" in labels else 70, 12),
+        rr_spread=0.2 if fibrillates else 0.05, p_height=generator.uniform(0, 0.5 if fibrillates else 1.5),
+        qrs_width=(1.8 if "LBBB" in labels else 1.0) * vary[0], t_height=(0.4 if "TWC" in labels else 1.0) * vary[1],
     )  # fmt: skip
     values = np.outer(SIZES, shape) + generator.normal(0, 0.005, (12, SAMPLES))
     return np.round(values * 1000) / 1000

@@ -67,9 +67,11 @@ def _signal(generator: np.random.Generator, label: str, seconds: float) -> np.nd
             centres[beat] -= round(0.25 * FS)
             symbols[beat] = "V"
         return beat_train(generator, centres, symbols, samples, FS)
+    fibrillates = label == "A"
     return beats(
-        generator, seconds, FS, rate=rate, rr_spread=0.2 if label == "A" else 0.02,
-        p_height=0.0 if label == "A" else 1.0, noise_mv=0.4 if label == "~" else 0.02,
+        generator, seconds, FS, rate=rate, rr_spread=generator.uniform(0.05, 0.25) if fibrillates else 0.05,
+        p_height=generator.uniform(0, 0.5) if fibrillates else generator.uniform(0.2, 1.5),
+        noise_mv=0.4 if label == "~" else generator.uniform(0.01, 0.1),
     )  # fmt: skip
 
 

@@ -101,11 +101,12 @@ def _write_segments(
     place.mkdir(parents=True)
     found: list[np.ndarray | None] = []
     sbp = float(row[COLUMNS.index("Triage_SBP")] or 120)
+    vary = np.exp(generator.normal(0, 0.3, 3))
     waves = {
-        "rate": generator.normal(110 - 10 * (number % 5), 8),
-        "qrs_width": 0.8 + 0.2 * (number % 4),
-        "p_height": 2 - 0.4 * (number % 6),
-        "t_height": 0.4 + (sbp - 90) / 100,
+        "rate": generator.normal(110 - 10 * (number % 5), 15),
+        "qrs_width": (0.8 + 0.2 * (number % 4)) * vary[0],
+        "p_height": (2 - 0.4 * (number % 6)) * vary[1],
+        "t_height": (0.4 + (sbp - 90) / 100) * vary[2],
     }
     for segment in range(1, 3 if number in (5, 7) else 2):
         values = beats(generator, 8 if number == 7 and segment == 1 else 40, FS, **waves)

@@ -52,7 +52,7 @@ def write(
     rows that differ; a row names a file elsewhere; subject 12's anchor age is 91, subject 13 is no patient.
     """
     folder = Path(folder)
-    generator = np.random.default_rng(seed)
+    generator, drawn = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     truth, fractions = {}, {}
     rows, listed, people = (
         ["subject_id,waveform_path,LVEF,class"],
@@ -64,7 +64,7 @@ def write(
         age = 91 if person == 12 else 40 + person % 45
         people.append(f"{subject},{'FM'[person % 2]},{age},2150,2011 - 2013,")
         for _ in range(2 if person % 3 == 0 else 1):
-            study, fraction = 48000000 + 31 * number, float(generator.integers(20, 70))
+            study, fraction = 48000000 + 31 * number, float(drawn.integers(20, 70))
             fraction = {6: 7065.0, 7: 0.6}.get(number, fraction)
             name, path = str(study), path_of(subject, study)
             truth[name] = _write_record(folder / path, number, min(fraction, 70.0), generator)
@@ -88,9 +88,8 @@ def write(
 def _write_record(path: Path, number: int, fraction: float, generator: np.random.Generator) -> np.ndarray:
     path.parent.mkdir(parents=True, exist_ok=True)
     low = (70 - fraction) / 50
-    shape = beats(
-        generator, SAMPLES / FS, FS, rate=generator.normal(62 + 25 * low, 8), qrs_width=1 + 0.7 * low
-    )
+    wide, rate = (1 + 0.7 * low) * np.exp(generator.normal(0, 0.3)), generator.normal(62 + 25 * low, 15)
+    shape = beats(generator, SAMPLES / FS, FS, rate=rate, qrs_width=wide)
     values = np.outer(SIZES, shape) + generator.normal(0, 0.005, (12, SAMPLES))
     digital = np.round(values * GAIN).astype("<i2")
     if number == 2:

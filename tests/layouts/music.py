@@ -50,7 +50,7 @@ def write(
         if number == 5:
             continue
         leads = ["X", "Y", "Z"][: 2 if number == 8 else 3]
-        rate = generator.normal(60 + 8 * int(CAUSES[(number - 1) % 8]), 8)
+        rate = generator.normal(65 + 5 * int(CAUSES[(number - 1) % 8]), 12)
         signal = _write_holter(folder / "Holter_ECG", name, number, leads, seconds, rate, generator)
         if number not in (6, 7):
             truth[name] = signal

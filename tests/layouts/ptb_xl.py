@@ -186,14 +186,18 @@ def _statements() -> list[list[str]]:
 
 def _signal(generator: np.random.Generator, codes: dict[str, float], age: float) -> dict[int, np.ndarray]:
     """The record at both rates; the slower one is every fifth value, rounded like the other."""
-    rate = generator.normal(110 if "STACH" in codes else 66, 7)
-    spread = 0.2 if "AFIB" in codes else 0.02
-    vary = np.exp(generator.normal(0, 0.2, 2))
+    fibrillates = "AFIB" in codes
+    vary = np.exp(generator.normal(0, 0.4, 2))
     shape = beats(
-        generator, 10, 500, rate=min(max(rate, 45), 150), rr_spread=spread,
-        p_height=0.0 if "AFIB" in codes else 1.0, qrs_width=(1.8 if "CLBBB" in codes else 1.0) * vary[0],
+        generator,
+        10,
+        500,
+        rate=np.clip(generator.normal(100 if "STACH" in codes else 66, 14), 45, 150),
+        rr_spread=generator.uniform(0.05, 0.25) if fibrillates else generator.uniform(0, 0.1),
+        p_height=generator.uniform(0, 0.5) if fibrillates else generator.uniform(0.2, 1.5),
+        qrs_width=(1.8 if "CLBBB" in codes else 1.0) * vary[0],
         t_height=(0.3 if "NDT" in codes else 0.6 if "LOWT" in codes else 1.2 - age / 250) * vary[1],
-    )  # fmt: skip
+    )
     if "PVC" in codes:
         centre = generator.uniform(2, 8)
         shape += 1.2 * np.exp(-(((np.arange(5000) / 500 - centre) / 0.05) ** 2) / 2)
