@@ -14,6 +14,9 @@ from openclef.reporting.result_files import join_results, read_json, read_result
 from openclef.reporting.settings import check_config
 from openclef.store import Store, open_store
 
+OF_BENCHMARK = ("cells", "cache", "runs", "stores")
+"""Folders beneath a benchmark that its own tables sum up."""
+
 
 @dataclass(frozen=True)
 class FoundRun:
@@ -73,6 +76,7 @@ class Contents:
         metrics: Rows of all results, with the columns source (folder) and split added; duplicates once.
         stores: Stores of the runs, and those beneath the folders.
         notes: What was passed over, and why.
+        benchmarks: Folders of benchmarks; their own cells are not among the results.
 
     Example:
         >>> Contents([], [], pd.DataFrame(), [], []).runs
@@ -84,6 +88,7 @@ class Contents:
     metrics: pd.DataFrame
     stores: list[Store]
     notes: list[str]
+    benchmarks: list[Path] = field(default_factory=list)
 
 
 def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None) -> Contents:
@@ -108,6 +113,7 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
     store_paths: dict[Path, None] = {}
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
+    benchmarks: list[Path] = []
     seen: set[Path] = set()
     for folder in folders:
         _check_folder(folder)
@@ -119,6 +125,10 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
                 anything = True
                 continue
             known = False
+            if "benchmark.json" in files:
+                below[:] = [name for name in below if name not in OF_BENCHMARK]
+                benchmarks.append(place)
+                known = True
             if "dataset.json" in files:
                 below.clear()
                 store_paths[place] = None
@@ -141,7 +151,7 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
         if not anything:
             raise ValueError(
                 f"{folder} holds nothing to report; pass a run folder (with config.json), a folder of results "
-                "(with metrics.json), or a folder above them."
+                "(with metrics.json), the folder of a benchmark (with benchmark.json), or a folder above them."
             )
     beneath = []
     for path in store_paths:
@@ -157,7 +167,9 @@ def find_contents(folders: Sequence[Path], stores: Sequence[Store] | None = None
         runs.append(FoundRun(path, labels[path], config, finished, history, of_run, absent))
     named = [store for run in runs for store in run.stores] + list(beneath if stores is None else stores)
     unique = {store.path.resolve(): store for store in reversed(named)}
-    return Contents(list(folders), runs, join_results(tables), list(reversed(unique.values())), notes)
+    return Contents(
+        list(folders), runs, join_results(tables), list(reversed(unique.values())), notes, benchmarks
+    )
 
 
 def _opened(path: Path) -> tuple[Store | None, str]:

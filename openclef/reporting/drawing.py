@@ -247,14 +247,20 @@ def row_axis(names: Sequence[object], places: Sequence[float] | None = None) -> 
     }
 
 
-def names_of(styles: Mapping[str, Style], *, hollow: bool) -> dict[str, Style]:
-    """Return the styles of models alone, or of those with age and sex appended.
+def among(styles: Mapping[str, Style], names: Iterable[str], *, hollow: bool) -> dict[str, Style]:
+    """Return the styles of some models: of those alone, or of those with age and sex appended.
+
+    Args:
+        styles: Of all models.
+        names: The models asked for.
+        hollow: Whether those with age and sex appended are meant.
 
     Example:
-        >>> list(names_of(model_styles(["clef", "clef + age_sex"]), hollow=True))
+        >>> list(among(model_styles(["clef", "clef + age_sex"]), ["clef", "clef + age_sex"], hollow=True))
         ['clef + age_sex']
     """
-    return {name: style for name, style in styles.items() if style.hollow == hollow}
+    wanted = set(names)
+    return {name: style for name, style in styles.items() if name in wanted and style.hollow == hollow}
 
 
 def several(figures: Sequence[Html]) -> Html:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from openclef.pool import NoWindows, Pool
 from openclef.reporting.contents import Contents, FoundRun, origin
-from openclef.reporting.markup import Html, Section, element, escaped, join, number, scrolling, table
+from openclef.reporting.markup import Html, Section, element, escaped, fact_table, join, number, table
 
 
 def heading_section(contents: Contents) -> Section:
@@ -27,7 +27,7 @@ def heading_section(contents: Contents) -> Section:
     parts: list[Html] = []
     if contents.runs:
         parts.append(_run_table(contents.runs))
-    else:
+    elif not contents.benchmarks:
         parts.append(element("p", "No run is among the folders: only what the other files say is shown."))
     if contents.stores:
         parts.append(_store_table(contents))
@@ -35,8 +35,12 @@ def heading_section(contents: Contents) -> Section:
     return Section("runs", "What was run", join(parts))
 
 
-def badges(contents: Contents) -> list[str]:
-    """Say once each whether stores of the report are simulated or semi-synthetic.
+def badges(contents: Contents, tasks: Iterable[str] = ()) -> list[str]:
+    """Say once each whether stores or tasks of the report are simulated or semi-synthetic.
+
+    Args:
+        contents: What was found.
+        tasks: Those of benchmarks.
 
     Example:
         >>> import pandas as pd
@@ -44,6 +48,7 @@ def badges(contents: Contents) -> list[str]:
         []
     """
     kinds = [origin(store.name, store.info) for store in contents.stores]
+    kinds += [origin(task.split("/")[0]) for task in tasks]
     for run in contents.runs:
         entries = run.config.get("stores")
         if isinstance(entries, list):
@@ -70,29 +75,16 @@ def _run_table(runs: list[FoundRun]) -> Html:
     ]
     said = [(name, [escaped(say(run)) for run in runs]) for name, say in rows]
     if len(runs) == 1:
-        return _settings_table(f"The run {runs[0].label}", [], said)
+        return fact_table(f"The run {runs[0].label}", [], said)
     shared = [(name, cells[:1]) for name, cells in said if len(set(cells)) == 1]
     own = [(name, cells) for name, cells in said if len(set(cells)) > 1]
     labels = [run.label for run in runs]
     return join(
         [
-            _settings_table("What differs between the runs", labels, own),
-            _settings_table(f"What is the same for {', '.join(labels)}", [], shared),
+            fact_table("What differs between the runs", labels, own),
+            fact_table(f"What is the same for {', '.join(labels)}", [], shared),
         ]
     )
-
-
-def _settings_table(caption: str, labels: list[str], rows: list[tuple[str, list[Html]]]) -> Html:
-    """Return a table of one row a setting, one column a run; without labels there is one unnamed column."""
-    if not rows and not labels:
-        return Html()
-    head = element("tr", element("td", ""), *(element("th", each, scope="col") for each in labels))
-    lines = [
-        element("tr", element("th", name, scope="row"), *(element("td", cell) for cell in cells))
-        for name, cells in rows
-    ]
-    body = element("tbody", *([head] if labels else []), *lines)
-    return scrolling(element("table", element("caption", caption), body, class_="runs"), caption)
 
 
 def _state(run: FoundRun) -> Html:

@@ -125,18 +125,94 @@ def table(
         >>> '<th scope="row">clef</th>' in table(["model", "n"], [["clef", 5]], caption="AUROC")
         True
     """
+    return grouped_table(headings, [("", rows)], caption=caption, numeric=numeric)
+
+
+def grouped_table(
+    headings: Sequence[object],
+    groups: Iterable[tuple[object, Iterable[Sequence[object]]]],
+    *,
+    caption: str,
+    numeric: int = 1,
+    class_: str | None = None,
+) -> Html:
+    """Return a table whose rows stand in groups, each under its name.
+
+    Args:
+        headings: One a column.
+        groups: Name (an empty one is not shown) and rows of each; the first cell of a row is its heading.
+        caption: What the table holds.
+        numeric: Columns from this one on are numbers, aligned to the right.
+        class_: Of the table; in a "wide" one the first column stays in sight when it is scrolled sideways.
+
+    Example:
+        >>> grouped_table(["model", "n"], [("probe", [["clef", 5]])], caption="AUROC").count("<tbody>")
+        1
+    """
     kinds = ["" if i < numeric else ' class="number"' for i in range(len(headings))]
     head = "".join(f'<th scope="col"{kind}>{escaped(h)}</th>' for h, kind in zip(headings, kinds))
-    lines = []
-    for row in rows:
-        first, *rest = row
-        cells = "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(rest, kinds[1:]))
-        name = first if isinstance(first, Html) else escaped(first).replace("_", "_<wbr>")  # may break there
-        lines.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
+    bodies = []
+    for group, rows in groups:
+        lines = []
+        if group:
+            across = f'<th scope="rowgroup" colspan="{len(headings)}"><span>{escaped(group)}</span></th>'
+            lines.append(f'<tr class="group">{across}</tr>')
+        for row in rows:
+            first, *rest = row
+            cells = "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(rest, kinds[1:]))
+            lines.append(f'<tr><th scope="row">{breakable(first)}</th>{cells}</tr>')
+        bodies.append(f"<tbody>{''.join(lines)}</tbody>")
     inside = (
-        f"<caption>{escaped(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+        f"<caption><span>{escaped(caption)}</span></caption><thead><tr>{head}</tr></thead>{''.join(bodies)}"
     )
-    return scrolling(Html(f"<table>{inside}</table>"), caption)
+    return scrolling(element("table", Html(inside), class_=class_), caption)
+
+
+def breakable(name: object) -> Html:
+    """Return a name that may break after underscores and slashes; markup stays as it is.
+
+    Example:
+        >>> breakable("ptb_xl/form")
+        'ptb_<wbr>xl/<wbr>form'
+    """
+    if isinstance(name, Html):
+        return name
+    return Html(escaped(name).replace("_", "_<wbr>").replace("/", "/<wbr>"))
+
+
+def fact_table(
+    caption: str, labels: Sequence[object], rows: Iterable[tuple[object, Sequence[object]]]
+) -> Html:
+    """Return a table of one row a fact, one column a thing; without labels there is one unnamed column.
+
+    Args:
+        caption: What the table holds.
+        labels: Names of the things.
+        rows: Name of each fact, and its words for each thing.
+
+    Example:
+        >>> "<td>probe</td>" in fact_table("Settings", [], [("protocol", ["probe"])])
+        True
+    """
+    lines = [
+        element("tr", element("th", name, scope="row"), *(element("td", cell) for cell in cells))
+        for name, cells in rows
+    ]
+    if not lines and not labels:
+        return Html()
+    head = element("tr", element("td", ""), *(element("th", each, scope="col") for each in labels))
+    body = element("tbody", *([head] if labels else []), *lines)
+    return scrolling(element("table", element("caption", caption), body, class_="runs"), caption)
+
+
+def folded(summary: object, *content: object) -> Html:
+    """Return what the reader opens by its first line.
+
+    Example:
+        >>> folded("All rows", Html("<table></table>"))
+        '<details><summary>All rows</summary><table></table></details>'
+    """
+    return element("details", element("summary", summary), *content)
 
 
 def scrolling(content: Html, name: str) -> Html:
@@ -199,7 +275,7 @@ def figure(
     *,
     alt: str,
     caption: object = "",
-    title: str = "",
+    title: object = "",
     height: int = 300,
     **attributes: object,
 ) -> Html:

@@ -45,10 +45,21 @@
     hoverlabel: { bgcolor: "@panel", bordercolor: "@muted", font: { color: "@ink", size: 12 } },
   });
 
+  const folded = (box) => box.closest("details:not([open])") !== null;
+
+  // What is folded has no width to be drawn in: it is drawn when it is opened.
   const draw = (plot) => {
+    plot.stale = folded(plot.box);
+    if (plot.stale) return null;
+    plot.drawn = true;
     const { data, layout } = plot.make();
     return Plotly.react(plot.box, painted(data), painted(layered(basic(), layout)), config);
   };
+  document.querySelectorAll("details").forEach((box) => {
+    box.addEventListener("toggle", () => {
+      if (box.open) plots.filter((plot) => plot.stale && box.contains(plot.box)).forEach(draw);
+    });
+  });
 
   // ---- maps: their colours come from a menu
   const classColours = ["series-0", "series-1", "series-2", "series-3", "series-4", "series-6", "muted"];
@@ -158,9 +169,12 @@
   // ---- theme
   const button = document.getElementById("theme");
   let chosen = false;
-  const setTheme = (theme) => {
+  const nameTheme = (theme) => {
     root.dataset.theme = theme;
     button.textContent = theme === "dark" ? "Light theme" : "Dark theme";
+  };
+  const setTheme = (theme) => {
+    nameTheme(theme);
     return Promise.all(plots.map(draw));
   };
   button.hidden = false;
@@ -178,16 +192,25 @@
     if (before) return;
     before = root.dataset.theme;
     setTheme("light");
-    plots.forEach(({ box }) => {
+    plots.filter((plot) => plot.drawn).forEach(({ box }) => {
       Plotly.relayout(box, { autosize: false, width: box.closest(".grid") ? 320 : 640 });
     });
   });
   addEventListener("afterprint", () => {
     if (!before) return;
-    plots.forEach(({ box }) => Plotly.relayout(box, { autosize: true, width: null }));
+    plots.filter((plot) => plot.drawn).forEach(({ box }) => Plotly.relayout(box, { autosize: true, width: null }));
     setTheme(before);
     before = null;
   });
 
-  setTheme(root.dataset.theme).then(() => { document.body.dataset.drawn = String(plots.length); });
+  // The first time one after the other, so that the page answers meanwhile.
+  const drawAll = async () => {
+    for (const plot of plots) {
+      if (!plot.drawn) await draw(plot);
+      await new Promise((done) => setTimeout(done));
+    }
+    document.body.dataset.drawn = String(plots.filter((plot) => plot.drawn).length);
+  };
+  nameTheme(root.dataset.theme);
+  drawAll();
 })();

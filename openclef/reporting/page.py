@@ -17,6 +17,9 @@ from openclef.store import Store, open_store, write_atomically
 
 __all__ = ["report"]
 
+OF_RECORDS = "This page holds ECGs, ages and risks of single records: share it as the stores’ licences allow."
+OF_GROUPS = "This page holds results over groups of records and no single one."
+
 
 def report(
     folders: str | Path | Sequence[str | Path],
@@ -28,14 +31,16 @@ def report(
     windows: int = 1000,
     seed: int = 0,
 ) -> Path:
-    """Write one self-contained HTML page about runs: what was run, results, curves, risks, embeddings, ECGs.
+    """Write one self-contained HTML page about runs, or about a benchmark.
 
-    The page needs no network. What is not at hand (a store, an encoder of an unfinished run) is named in one line,
-    and the rest stands. The page holds ECG strips and risks of single records: share it as the stores' licences
-    allow.
+    Of runs it shows what was run, results, curves, risks, embeddings and ECGs; of a benchmark its tables and figures
+    (`openclef.reporting.benchmark`), and nothing of runs where there are none. The page needs no network. What is not
+    at hand (a store, an encoder of an unfinished run) is named in one line, and the rest stands. With runs the page
+    holds ECG strips and risks of single records: share it as the stores' licences allow.
 
     Args:
-        folders: A run folder, a folder of results (`Result.save`), a folder above several of these, or a list.
+        folders: A run folder, a folder of results (`Result.save`), the folder of a benchmark, a folder above several of
+            these, or a list.
         out: HTML file to write, with a name that ends in .html or .htm; report.html in the first folder by default.
         stores: Stores to use instead of those that the runs' config.json name, for example because they were moved.
         title: Heading of the page.
@@ -72,9 +77,11 @@ def report(
         several = [stores] if isinstance(stores, str | Path | Store) else list(stores)
         given = [each if isinstance(each, Store) else open_store(each) for each in several]
     contents = find_contents(places, given)
-    heading = title if title is not None else f"Report: {', '.join(path.resolve().name for path in places)}"
+    names = ", ".join(path.resolve().name for path in places)
+    alone = bool(contents.benchmarks) and not contents.runs
+    heading = title if title is not None else f"{'Benchmark' if alone else 'Report'}: {names}"
     marks, sections = _sections(contents, split=split, windows=windows, seed=seed)
-    _write(target, heading, marks, sections, plotly_script)
+    _write(target, heading, marks, sections, plotly_script, OF_GROUPS if alone else OF_RECORDS)
     return target
 
 
@@ -98,7 +105,7 @@ def write_sections(target: Path, heading: str, sections: Sequence[Any]) -> None:
         ValueError: dataset.json is no name of a page; pass one that ends in .html or .htm, for example ...
     """
     check_target(target)
-    _write(target, heading, [], sections, _plotly_script())
+    _write(target, heading, [], sections, _plotly_script(), OF_RECORDS)
 
 
 def _plotly_script() -> str:
@@ -136,6 +143,8 @@ def check_target(target: Path) -> None:
 
 def _sections(contents: Any, *, split: str, windows: int, seed: int) -> tuple[list[Any], list[Any]]:
     """Return the badges and the sections; the encoders are run here."""
+    from openclef.reporting.benchmark import benchmark_sections
+    from openclef.reporting.benchmark.tables import read_tables
     from openclef.reporting.curves import curves_section
     from openclef.reporting.embedding_map import map_section
     from openclef.reporting.embeddings import embed_runs
@@ -146,6 +155,17 @@ def _sections(contents: Any, *, split: str, windows: int, seed: int) -> tuple[li
     from openclef.reporting.similarity import similarity_section
     from openclef.reporting.strips import strips_section
 
+    tasks = [task for folder in contents.benchmarks for task in read_tables(folder).metrics["task"].unique()]
+    marks = [element("span", kind, class_="badge") for kind in badges(contents, tasks)]
+    of_benchmarks = [
+        _told_apart(section, folder, place)
+        for place, folder in enumerate(contents.benchmarks)
+        for section in benchmark_sections(folder)
+    ]
+    results = [] if of_benchmarks and contents.metrics.empty else [results_section(contents)]
+    if of_benchmarks and not contents.runs:
+        about = [heading_section(contents)] if contents.stores or contents.notes else []
+        return marks, [*of_benchmarks, *results, *about]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         groups, absent = embed_runs(contents.runs, split=split, windows=windows, seed=seed)
@@ -157,18 +177,28 @@ def _sections(contents: Any, *, split: str, windows: int, seed: int) -> tuple[li
     colours = {run.label: series(place) for place, run in enumerate(contents.runs)}
     sections = [
         heading_section(contents),
-        results_section(contents),
+        *of_benchmarks,
+        *results,
         curves_section(contents),
         risk_section(contents),
         similarity_section(groups, absent, colours, seed=seed),
         map_section(groups, absent, seed=seed),
         strips_section(contents.runs, storeless, split=split, seed=seed),
     ]
-    return [element("span", kind, class_="badge") for kind in badges(contents)], sections
+    return marks, sections
+
+
+def _told_apart(section: Any, folder: Path, place: int) -> Any:
+    """Name the sections of a second benchmark after its folder."""
+    if not place:
+        return section
+    return section._replace(
+        anchor=f"{section.anchor}-{place + 1}", title=f"{section.title}: {folder.resolve().name}"
+    )
 
 
 def _write(
-    target: Path, heading: str, marks: Sequence[Any], sections: Sequence[Any], plotly_script: str
+    target: Path, heading: str, marks: Sequence[Any], sections: Sequence[Any], plotly_script: str, footer: str
 ) -> None:
     from openclef.reporting.markup import Html, element, escaped, join
 
@@ -181,6 +211,7 @@ def _write(
         "script": here.joinpath("page.js").read_text(encoding="utf-8"),
         "badges": join(marks, " "),
         "about": escaped(f"openclef {openclef.__version__}, written {written}"),
+        "footer": escaped(footer),
         "links": join(element("a", each.title, href=f"#{each.anchor}") for each in sections),
         "sections": join(
             element("section", element("h2", each.title), each.body, id=each.anchor) for each in sections

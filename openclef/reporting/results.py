@@ -12,6 +12,7 @@ from openclef.reporting.markup import (
     Section,
     element,
     figure,
+    folded,
     join,
     label,
     missing,
@@ -153,4 +154,4 @@ def _all_metrics(rows: pd.DataFrame) -> Html:
         for _, row in rows.iterrows()
     ]
     body = table(headings, cells, caption="The other metrics", numeric=2 + len(extra))
-    return element("details", element("summary", f"The other metrics ({len(rows):,} rows)"), body)
+    return folded(f"The other metrics ({len(rows):,} rows)", body)

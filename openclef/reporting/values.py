@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,13 +80,16 @@ def sorted_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[np.argsort(rows["model"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)
 
 
-def interval(row: pd.Series, *, unit: str = "", sign: bool = False) -> str:
+def interval(
+    row: Mapping[Any, Any] | pd.Series, *, unit: str = "", sign: bool = False, digits: int | None = None
+) -> str:
     """Return a value with its interval: three decimals below 10, else one.
 
     Args:
         row: With value, low and high.
         unit: Put after it.
         sign: Whether positive numbers have one.
+        digits: Decimals; None = by size.
 
     Example:
         >>> interval(pd.Series({"value": 0.8, "low": 0.75, "high": 0.85}))
@@ -96,7 +100,7 @@ def interval(row: pd.Series, *, unit: str = "", sign: bool = False) -> str:
     value, low, high = float(row["value"]), float(row["low"]), float(row["high"])
     if not np.isfinite(value):
         return "not measurable"
-    digits = decimals(value, low, high)
+    digits = decimals(value, low, high) if digits is None else digits
     said = fixed(value, digits, sign=sign)
     if np.isfinite(low) and np.isfinite(high):
         said += f" [{fixed(low, digits, sign=sign)}, {fixed(high, digits, sign=sign)}]"
@@ -127,14 +131,14 @@ def fixed(value: float, digits: int, *, sign: bool = False) -> str:
     return shown.replace("-", "−")
 
 
-def clear_of_zero(low: float, high: float) -> bool:
+def clear_of_zero(low: float, high: float, digits: int | None = None) -> bool:
     """Tell whether an interval of a difference leaves out 0, as it is printed: an end printed as 0 is 0.
 
     Example:
         >>> clear_of_zero(0.0004, 0.02), clear_of_zero(-0.05, -0.01), clear_of_zero(float("nan"), 1.0)
         (False, True, False)
     """
-    digits = decimals(low, high)
+    digits = decimals(low, high) if digits is None else digits
     return round(low, digits) > 0 or round(high, digits) < 0
 
 

@@ -1,0 +1,174 @@
+"""AUROC of each label: bars by model, the most frequent label first, and labels that are too rare in a list."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from openclef.reporting.benchmark.panels import Value, dot_panel
+from openclef.reporting.benchmark.tables import Tables
+from openclef.reporting.benchmark.value_table import value_table
+from openclef.reporting.benchmark.views import (
+    View,
+    judged_otherwise,
+    no_rows,
+    open_first,
+    rows_of,
+    share_words,
+    styles_of,
+    task_name,
+    tasks_of,
+    views_of,
+)
+from openclef.reporting.drawing import Style, among, model_key
+from openclef.reporting.markup import Html, Section, breakable, element, folded, join, number, table
+
+_OPEN = 12
+"""A task with more labels is folded, but for the first task."""
+
+
+def labels_section(tables: Tables) -> Section:
+    """Return the labels of every task, with the largest share of training labels.
+
+    Args:
+        tables: Of the benchmark.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from openclef.reporting.benchmark.tables import read_tables
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "benchmark.json").write_text("{}") and labels_section(read_tables(folder)).title
+        'Labels one by one'
+    """
+    title, rows = "Labels one by one", tables.labels
+    if rows.empty:
+        return Section("labels", title, no_rows("labels.csv", "no task has more than one label"))
+    share = rows["label_share"].max()
+    rows = rows[rows["label_share"] == share]
+    least = tables.setting("min_positives", 10)
+    about = element(
+        "p",
+        f"One label against the rest, {share_words(share)}, ordered by prevalence among the judged records. "
+        "Models with age and sex appended stand in the tables beneath. Few positives give wide intervals.",
+    )
+    styles = styles_of(tables)
+    views = views_of(rows, tables)
+    return Section(
+        "labels",
+        title,
+        join([about, open_first(views, lambda view: _view(rows, view, tables, styles, least))]),
+    )
+
+
+def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], least: object) -> Html:
+    here = rows_of(rows, view)
+    alone = among(styles, here["model"], hollow=False)
+    parts = [model_key(alone)]
+    for place, task in enumerate(tasks_of(here, tables)):
+        of = here[here["task"] == task]
+        body = _task(of, task, view, alone, least)
+        count = of["label"].nunique()
+        heading = element("h4", task_name(task), element("span", f"{count} labels", class_="sub"))
+        if place and count > _OPEN:
+            parts.append(folded(join([task_name(task), f" ({count} labels)"]), body))
+        else:
+            parts += [heading, body]
+    return join(parts)
+
+
+def _task(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style], least: object) -> Html:
+    once = rows.drop_duplicates("label").sort_values("prevalence", ascending=False, kind="stable")
+    measured, rare = once[once["measurable"].astype(bool)], once[~once["measurable"].astype(bool)]
+    parts: list[Html] = []
+    if len(measured):
+        labels = list(measured["label"])
+        lines = [
+            (row["label"], f"{_percent(row['prevalence'])}, {number(row['positives'])} of {number(row['n'])}")
+            for row in measured.to_dict("records")
+        ]
+        shown = rows[rows["label"].isin(labels)]
+        values = {
+            (row["model"], labels.index(row["label"])): Value(
+                row["auroc"], row["auroc_low"], row["auroc_high"]
+            )
+            for row in shown.to_dict("records")
+        }
+        models = among(alone, rows["model"], hollow=False)
+        parts.append(
+            dot_panel(
+                "",
+                lines,
+                values,
+                models,
+                axis="AUROC",
+                alt=f"AUROC of {len(labels)} labels of {task} by {len(models)} models, with intervals; the table that "
+                "follows has the values",
+                caption=labels_reading(shown[shown["model"].isin(models)])
+                + " Beneath each label: prevalence and positives. Bars begin at 0.5, what chance gives."
+                + judged_otherwise(shown, view),
+                at=0.5,
+                bars=True,
+            )
+        )
+    if len(rare):
+        parts.append(_rare(rare, least))
+    return join([*parts, _tables(rows, once, task)])
+
+
+def _percent(prevalence: float) -> str:
+    return f"{100 * prevalence:.2g} %" if prevalence < 0.1 else f"{100 * prevalence:.0f} %"
+
+
+def _rare(rare: pd.DataFrame, least: object) -> Html:
+    items = [
+        element(
+            "li", element("b", breakable(row["label"])), f" {number(row['positives'])} of {number(row['n'])}"
+        )
+        for row in rare.to_dict("records")
+    ]
+    start = f"Too rare to measure here (fewer than {least} positives or negatives), with their positives: "
+    return join([element("p", start, class_="caption"), element("ul", *items, class_="list rare")])
+
+
+def labels_reading(rows: pd.DataFrame) -> str:
+    """Say for each of the best two models on how many labels it is ahead, and how many intervals contain chance.
+
+    Args:
+        rows: Of labels.csv, of one task: model, label, auroc, auroc_low.
+
+    Example:
+        >>> rows = pd.DataFrame({"model": ["clef", "age_sex"], "label": "AF", "auroc": [0.9, 0.6],
+        ...                      "auroc_low": [0.8, 0.4]})
+        >>> labels_reading(rows)
+        'Highest on most labels: clef (1 of 1). Interval reaches down to 0.5 or below: age_sex on 1.'
+    """
+    known = rows[rows["auroc"].notna()]
+    if known.empty:
+        return ""
+    best = known.loc[known.groupby("label", sort=False)["auroc"].idxmax(), "model"].value_counts()
+    leaders = [name for name in best.index if best[name] == best.iloc[0]]
+    count = known["label"].nunique()
+    said = f"Highest on most labels: {', '.join(leaders)} ({best.iloc[0]} of {count}{' each' * (len(leaders) > 1)})."
+    chance = known[known["auroc_low"].round(3) <= 0.5]["model"].value_counts()
+    if len(chance):
+        listed = ", ".join(
+            f"{name} on {chance[name]}" for name in dict.fromkeys(known["model"]) if name in chance
+        )
+        said += f" Interval reaches down to 0.5 or below: {listed}."
+    return said
+
+
+def _tables(rows: pd.DataFrame, once: pd.DataFrame, task: str) -> Html:
+    labels = list(once["label"])
+    about = [
+        [row["label"], _percent(row["prevalence"]), number(row["positives"]), number(row["n"])]
+        for row in once.to_dict("records")
+    ]
+    headings = {label: label for label in labels}
+    parts = []
+    for metric, title in (("auroc", "AUROC"), ("auprc", "AUPRC")):
+        of = rows.assign(value=rows[metric], low=rows[f"{metric}_low"], high=rows[f"{metric}_high"])
+        caption = f"{title} of each label of {task}; in the heading its positives"
+        parts.append(value_table(of, "label", headings, caption=caption, count="positives"))
+    counts = table(["label", "prevalence", "positives", "records"], about, caption=f"Labels of {task}")
+    return folded(f"AUROC and AUPRC of all {len(labels)} labels as tables", *parts, counts)
