@@ -40,11 +40,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("openclef.protocol.finetuning:finetune", "train an encoder and a head on a labelled task"),
     "predict": ("openclef.commands:predict", "predictions of a fine-tuned encoder, as parquet"),
     "evaluate": ("openclef.commands:evaluate", "judge an encoder on a task, with intervals"),
+    "benchmark": (
+        "openclef.benchmarking.command:benchmark",
+        "judge models and baselines on many tasks, leads and budgets; tables and a page",
+    ),
     "report": ("openclef.commands:report", "one HTML page of runs: results, curves, risks, embeddings, ECGs"),
 }
 
 
-_OWN_OPTIONS = ("score", "list", "report")  # commands that read their own arguments
+_OWN_OPTIONS = ("score", "list", "benchmark", "report")  # commands that read their own arguments
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from openclef.shards import sha256_of, write_json
 from openclef.store import Store
 from openclef.task import Task
 
-__all__ = ["Cell", "Grid", "Judged", "find_judged", "judge"]
+__all__ = ["Cell", "Grid", "Judged", "find_judged", "judge", "read_predictions"]
 
 RESULT_FILES = ("evaluation.json", "metrics.json", "predictions.parquet")
 
@@ -173,8 +173,7 @@ class Judged:
 
     def predictions(self, split: str) -> pd.DataFrame:
         """Read its predictions of a split, of recordings as they are."""
-        recorded = [("split", "==", split), ("condition", "==", "")]
-        return pd.read_parquet(self.folder / "predictions.parquet", filters=recorded)
+        return read_predictions(self.folder, split)
 
     def value(self, model: str, metric: str) -> float:
         """A metric of all its records as they are; NaN where it was not measured."""
@@ -186,6 +185,26 @@ class Judged:
             & (table["part"] == "")
         ]
         return float(rows["value"].iloc[0]) if len(rows) else float("nan")
+
+
+def read_predictions(folder: Path, split: str) -> pd.DataFrame:
+    """Read the predictions of a cell of a split, of recordings as they are.
+
+    Args:
+        folder: Of the cell.
+        split: The split.
+
+    Returns:
+        Rows as `openclef.evaluate` gives them.
+
+    Example:
+        >>> read_predictions(Path("nowhere"), "test")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: ...
+    """
+    recorded = [("split", "==", split), ("condition", "==", "")]
+    return pd.read_parquet(folder / "predictions.parquet", filters=recorded)
 
 
 def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:

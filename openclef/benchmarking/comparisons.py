@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 
-from openclef.benchmarking.cell import Grid, Judged
+from openclef.benchmarking.cell import Grid, Judged, read_predictions
 from openclef.benchmarking.kept import Kept
 from openclef.protocol import PROTOCOLS
 from openclef.protocol.judging import WITH_AGE_SEX
@@ -17,6 +20,9 @@ from openclef.protocol.result import Result, compare
 from openclef.statistics import holm
 
 __all__ = ["comparison_rows", "find_pairs", "metric_of"]
+
+LONG = 2e9
+"""Numbers to go through, about 30 s of one core, from which several processes are worth their start."""
 
 
 class Side(NamedTuple):
@@ -90,9 +96,12 @@ def find_pairs(judged: Sequence[Judged]) -> list[tuple[Side, Side]]:
 
 
 def comparison_rows(
-    judged: Sequence[Judged], grid: Grid, kept: Kept, track: Callable[[list[Any]], Any] = iter
+    judged: Sequence[Judged],
+    grid: Grid,
+    kept: Kept,
+    track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
 ) -> list[dict[str, Any]]:
-    """Compare models on each task, lead and label budget.
+    """Compare models on each task, lead and label budget, by several processes where it takes long.
 
     Args:
         judged: All cells.
@@ -109,19 +118,25 @@ def comparison_rows(
     """
     groups = [_measured(find_pairs(group)) for group in _groups(judged)]
     missing = [pair for group in groups for pair in group if not kept.holds(_about(pair, grid))]
-    results = _Results(grid.split)
-    for pair in track(missing):
-        _found(pair, grid, kept, results)
+    several = sum(_size(pair, grid) for pair in missing) > LONG
+    jobs = (joblib.delayed(_compare)(_plain(pair), _settings(pair, grid)) for pair in missing)
+    results = joblib.Parallel(n_jobs=grid.workers if several else 1, return_as="generator")(jobs)
+    try:
+        for pair, found in zip(track(missing), results):
+            kept.get(_about(pair, grid), lambda: found)  # noqa: B023 - called at once
+    finally:
+        results.close()
     rows = []
     for group in groups:
-        found = [_row(pair, _found(pair, grid, kept, results)) for pair in group]
-        for row, adjusted in zip(found, holm([row["p"] for row in found])):
+        compared = [_row(pair, _find(pair, grid, kept)) for pair in group]
+        for row, adjusted in zip(compared, holm([row["p"] for row in compared])):
             rows.append(row | {"p_holm": adjusted})
+    _read.cache_clear()
     return rows
 
 
-def _found(pair: tuple[Side, Side], grid: Grid, kept: Kept, results: _Results) -> dict[str, Any]:
-    return kept.get(_about(pair, grid), lambda: _compare(pair, grid, results))
+def _find(pair: tuple[Side, Side], grid: Grid, kept: Kept) -> dict[str, Any]:
+    return kept.get(_about(pair, grid), lambda: _compare(_plain(pair), _settings(pair, grid)))
 
 
 def _groups(judged: Sequence[Judged]) -> Iterator[list[Judged]]:
@@ -144,49 +159,47 @@ def _measured(pairs: list[tuple[Side, Side]]) -> list[tuple[Side, Side]]:
 
 
 def _about(pair: tuple[Side, Side], grid: Grid) -> dict[str, Any]:
+    of = [[side.judged.sha256, side.model] for side in pair]
+    return {"what": "comparison", "of": of, **_settings(pair, grid)}
+
+
+def _size(pair: tuple[Side, Side], grid: Grid) -> float:
+    """How many numbers a comparison goes through, about: records x labels x seeds x draws."""
+    rows = [side.judged.metrics.iloc[0] for side in pair]
+    labels = len(pair[0].judged.cell.task.labels)
+    times = max(row["seeds"] for row in rows) * (2 * grid.draws + 4 * grid.permutations)
+    return float(rows[0]["n"]) * labels * times
+
+
+def _plain(pair: tuple[Side, Side]) -> tuple[tuple[str, str, str], ...]:
+    """What another process needs to read the predictions of both."""
+    return tuple((str(side.judged.folder), side.judged.sha256, side.model) for side in pair)
+
+
+def _settings(pair: tuple[Side, Side], grid: Grid) -> dict[str, Any]:
     return {
-        "what": "comparison",
-        "of": [[side.judged.sha256, side.model] for side in pair],
+        "metric": metric_of(pair[0].judged.cell.task.kind),
         "split": grid.split,
         "draws": grid.draws,
         "permutations": grid.permutations,
-        "least": grid.min_positives,
+        "min_positives": grid.min_positives,
         "seed": grid.seed,
     }
 
 
-class _Results:
-    """Predictions of the cells of one task, lead and label budget; those of another are let go."""
-
-    def __init__(self, split: str) -> None:
-        self.split = split
-        self.group: tuple[str, str, float] | None = None
-        self.tables: dict[str, pd.DataFrame] = {}
-
-    def of(self, side: Side) -> Result:
-        cell = side.judged.cell
-        group = cell.task.name, cell.lead, cell.label_share
-        if group != self.group:
-            self.group, self.tables = group, {}
-        place = str(side.judged.folder)
-        if place not in self.tables:
-            self.tables[place] = side.judged.predictions(self.split)
-        return Result(pd.DataFrame(), self.tables[place], side.model, self.split)
-
-
-def _compare(pair: tuple[Side, Side], grid: Grid, results: _Results) -> dict[str, Any]:
-    first, second = pair
-    table = compare(
-        results.of(first),
-        results.of(second),
-        metric=metric_of(first.judged.cell.task.kind),
-        draws=grid.draws,
-        permutations=grid.permutations,
-        min_positives=grid.min_positives,
-        seed=grid.seed,
-    )
+def _compare(pair: Sequence[tuple[str, str, str]], settings: dict[str, Any]) -> dict[str, Any]:
+    options = dict(settings)
+    split = options.pop("split")
+    results = [Result(pd.DataFrame(), _read(folder, sha, split), model, split) for folder, sha, model in pair]
+    table = compare(results[0], results[1], **options)
     wanted = ("metric", "value", "low", "high", "p", "n", "seeds", "against_seeds")
     return {name: table[name].item() for name in wanted}
+
+
+@lru_cache(maxsize=8)
+def _read(folder: str, sha256: str, split: str) -> pd.DataFrame:
+    """Predictions of a cell; the hash is there so that those of a cell that was judged anew are read anew."""
+    return read_predictions(Path(folder), split)
 
 
 def _row(pair: tuple[Side, Side], found: dict[str, Any]) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def benchmark(
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "finished": None,
             "settings": {
-                "tasks": None if tasks is None else _listed(tasks),
+                "tasks": _listed(tasks or ()),
                 "protocols": wanted,
                 "leads": places,
                 "label_shares": shares,
@@ -180,9 +180,10 @@ def benchmark(
         of_tasks = find_tasks(opened, tasks)
         cells = list(_cells(given, among, architecture, of_tasks, wanted, places, shares))
         judged, skipped, counts = _judge_all(cells, grid, folder, console)
-        seconds = {"judging": time.perf_counter() - start}
+        collated = time.perf_counter()
         _write_tables(folder, judged, skipped, grid, opened, console)
-        seconds["total"] = time.perf_counter() - start
+        now = time.perf_counter()
+        about["settings"]["tasks"] = list(of_tasks)
         about |= {
             "models": _describe(cells),
             "stores": [describe_store(store) for store in opened],
@@ -191,8 +192,8 @@ def benchmark(
                 for task, stores in of_tasks.items()
             ],
             "cells": counts,
-            "seconds": {name: round(value, 1) for name, value in seconds.items()},
-            "seconds_of_all_cells": round(sum(each.seconds for each in judged), 1),
+            "seconds": round(sum(each.seconds for each in judged) + now - collated, 1),
+            "seconds_of_this_call": round(now - start, 1),
             "notes": _notes(judged),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -237,7 +238,9 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
 
 def _versions() -> dict[str, str]:
     packages = ("torch", "numpy", "scipy", "pandas", "scikit-learn")
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+    return {"openclef": openclef.__version__, "python": platform.python_version()} | {
+        package: version(package) for package in packages
+    }
 
 
 def _cells(
@@ -330,7 +333,7 @@ def _write_tables(
     """Compute and write all tables; what was computed in an earlier run is found again."""
     kept = Kept(out / "cache" / "tables")
 
-    def shown(pairs: list[Any]) -> Any:
+    def shown(pairs: Sequence[Any]) -> Any:
         return track(pairs, description="comparing", console=console, disable=console.quiet or not pairs)
 
     console.print("labels, comparisons and averages")

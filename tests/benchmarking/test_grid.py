@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import openclef
+from openclef.benchmarking import cell, grid
+from openclef.benchmarking.tables import TABLES, Benchmark
+from openclef.database.conversion import convert as run_convert
+from openclef.protocol.baselines import random_encoder
+from openclef.protocol.network import Finetuning
+from openclef.shards import hold_folder
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Names of what is evaluated."""
+    made = []
+    judge = cell.evaluate
+
+    def counted(model, *given, **settings):
+        made.append(settings["name"])
+        return judge(model, *given, **settings)
+
+    monkeypatch.setattr(cell, "evaluate", counted)
+    return made
+
+
+def test_tables_have_exactly_their_columns(bench):
+    for name, columns in TABLES.items():
+        table = pd.read_csv(bench.folder / f"{name}.csv", keep_default_na=False)
+        assert list(table.columns) == list(columns), name
+    assert TABLES["benchmark"].keys() == {
+        *("model", "task", "protocol", "lead", "metric", "value", "low", "high", "n", "seeds"),
+        *("label_share", "condition", "part", "note", "split", "unit"),
+    }
+    assert list(TABLES["skipped"]) == ["task", "lead", "protocol", "label_share", "model", "reason"]
+    assert bench.skipped.empty
+    assert {"good", "good + age_sex", "twin", "poor", "random_encoder", "age_sex"} <= set(
+        bench.metrics["model"]
+    )
+    units = bench.metrics.groupby("metric")["unit"].unique().map(list)
+    assert units["mae"] == units["rmse"] == ["years"]
+    assert units["r"] == units["auroc"] == [""]
+
+
+def test_parts_and_conditions_stand_only_with_all_labels(store, planted, few, tmp_path):
+    found = openclef.benchmark(
+        [planted()],
+        store,
+        tmp_path / "out",
+        tasks="tiny/age",
+        label_shares=(0.5, 1),
+        conditions=[openclef.Condition(lead="II")],
+        by="sex",
+        baselines=(),
+        **few,
+    )
+    whole, half = (found.metrics[found.metrics["label_share"] == share] for share in (1, 0.5))
+    assert set(whole["part"]) == {"", "sex=female", "sex=male", "sex=unknown"}
+    assert set(whole["condition"]) == {"", "lead II"}
+    assert set(half["part"]) == set(half["condition"]) == {""}
+    assert set(half["seeds"]) == {2}  # a budget is drawn once a seed
+    assert (
+        set(found.averages["label_share"]) == set() == set(found.labels["label_share"])
+    )  # regression, no reference
+    assert set(found.looks.loc[found.looks["model"] == "planted", "condition"]) == {"", "lead II"}
+
+
+def test_cells_are_what_evaluate_gives(bench, store, models, few):
+    alone = openclef.evaluate(
+        models["poor"], store, "tiny/age", name="poor", seeds=(0, 1), draws=few["draws"], min_positives=5
+    )
+    rows = bench.metrics.query("model == 'poor' and task == 'tiny/age'")
+    mine = rows[(rows["part"] == "") & (rows["condition"] == "")].set_index("metric")
+    expected = alone.metrics[alone.metrics["model"] == "poor"].set_index("metric")
+    for column in ("value", "low", "high", "n", "seeds"):
+        np.testing.assert_allclose(mine[column].astype(float), expected[column].astype(float))
+
+
+def test_benchmark_json_says_what_was_done(bench, store):
+    about = bench.about
+    assert about["settings"]["label_shares"] == [1.0]
+    assert about["settings"]["tasks"] == list(store.tasks)
+    assert about["settings"]["conditions"][0]["name"] == "lead II"
+    assert [each["name"] for each in about["models"]] == ["good", "twin", "poor", "random_encoder", "age_sex"]
+    assert about["models"][0]["weights"] == about["models"][1]["weights"] != about["models"][2]["weights"]
+    assert len(about["models"][0]["weights"]) == 2
+    assert about["stores"][0]["records_sha256"] == store.info["records_sha256"]
+    assert about["cells"] == {"judged": 15, "judged_before": 0, "skipped": 0}
+    assert about["seconds"] > 0
+    assert about["versions"]["openclef"] == openclef.__version__
+    assert about["finished"]
+
+
+def test_a_second_call_judges_nothing_and_a_new_model_only_itself(
+    store, planted, few, tmp_path, calls, capsys
+):
+    ask = {"tasks": ["tiny/age"], "baselines": ("age_sex",), **few}
+    first = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert calls == ["a", "age_sex"]
+    before = {name: (tmp_path / "out" / f"{name}.csv").read_bytes() for name in TABLES}
+    calls.clear()
+    openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert calls == []
+    assert {name: (tmp_path / "out" / f"{name}.csv").read_bytes() for name in TABLES} == before
+    more = openclef.benchmark({"a": planted(0.2), "b": planted(0.4)}, store, tmp_path / "out", **ask)
+    assert calls == ["b"]
+    assert set(more.metrics["model"]) == {*first.metrics["model"], "b", "b + age_sex"}
+    calls.clear()
+    capsys.readouterr()
+    openclef.benchmark(
+        {"a": planted(0.2), "b": planted(0.5)}, store, tmp_path / "out", **ask | {"quiet": False}
+    )
+    assert calls == ["b"]
+    assert "b: judged anew, the weights changed" in capsys.readouterr().err
+    calls.clear()
+    fewer = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert calls == []
+    assert set(fewer.metrics["model"]) == {"a", "a + age_sex", "age_sex"}  # the cells of this call alone
+    openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask | {"draws": 41, "quiet": False})
+    assert calls == ["a", "age_sex"]
+    assert "draws changed" in capsys.readouterr().err
+
+
+def test_interrupted_and_damaged_cells_are_judged_again(store, planted, few, tmp_path, monkeypatch, calls):
+    ask = {"tasks": ["tiny/age", "tiny/labels"], "baselines": ("age_sex",), **few}
+    counted = cell.evaluate
+
+    def stops(*given, **settings):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return counted(*given, **settings)
+
+    monkeypatch.setattr(cell, "evaluate", stops)
+    with pytest.raises(KeyboardInterrupt):
+        openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    monkeypatch.setattr(cell, "evaluate", counted)
+    calls.clear()
+    whole = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert calls == ["a", "age_sex"]  # those of the second task
+    damaged = next((tmp_path / "out/cells/tiny/age").rglob("predictions.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    calls.clear()
+    again = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert len(calls) == 1
+    pd.testing.assert_frame_equal(again.metrics, whole.metrics)
+
+
+def test_what_cannot_be_judged_is_listed_and_the_rest_goes_on(store, planted, few, tmp_path):
+    leaked = planted(0.2, subjects=frozenset(store.subjects()))
+    found = openclef.benchmark(
+        {"clean": planted(0.2), "leaked": leaked},
+        store,
+        tmp_path / "out",
+        tasks="tiny/age",
+        leads=("I", "V6"),
+        baselines=(),
+        **few,
+    )
+    assert set(found.metrics["model"]) == {"clean", "clean + age_sex"}
+    assert found.skipped[["lead", "model"]].to_numpy().tolist() == [
+        ["I", "leaked"],
+        ["V6", "clean"],
+        ["V6", "leaked"],
+    ]
+    assert "were in the encoder's pretraining" in found.skipped["reason"][0]
+    assert "V6" in found.skipped["reason"][1]
+    for table in (found.labels, found.comparisons, found.ranks):
+        assert table.empty
+    with pytest.raises(ValueError, match=r"none of 1 cells can be judged: .*pretraining"):
+        openclef.benchmark({"leaked": leaked}, store, tmp_path / "out", tasks="tiny/age", baselines=(), **few)
+
+
+def test_files_of_ones_own_in_a_csv_are_converted_once(planted, few, tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    rows = ["path,subject_id,fs,unit,lead,ef"]
+    for i in range(60):
+        np.save(tmp_path / f"{i}.npy", generator.normal(0, 0.5, 1000).astype(np.float32))
+        rows.append(f"{i}.npy,p{i},100,mV,I,{40 + i % 23}.5")
+    table = tmp_path / "mine.csv"
+    table.write_text("\n".join(rows))
+    converted = []
+
+    def convert(*given, **settings):
+        converted.append(settings["overwrite"])
+        return run_convert(*given, **settings)
+
+    monkeypatch.setattr("openclef.benchmarking.sources.convert", convert)
+    ask = {"baselines": (), **few}
+    found = openclef.benchmark([planted(0.2)], table, tmp_path / "out", **ask)
+    openclef.benchmark([planted(0.2)], [str(table)], tmp_path / "out", **ask)
+    assert converted == [False]
+    assert set(found.metrics["task"]) == {"mine/ef"}
+    table.write_text("\n".join(rows[:-1]))
+    openclef.benchmark([planted(0.2)], table, tmp_path / "out", **ask)
+    assert converted == [False, True]
+    with pytest.raises(FileNotFoundError, match=r"other\.csv is missing"):
+        openclef.benchmark([planted()], tmp_path / "other.csv", tmp_path / "out2", **ask)
+
+
+def test_networks_are_trained_once_and_compared_with_scratch_and_their_probe(
+    write_store, few, tmp_path, calls
+):
+    store = write_store(tmp_path / "store", records=120)
+    preprocessing = openclef.Preprocessing(fs=50, seconds=2, band=None, normalise="none")
+    encoder = random_encoder(preprocessing=preprocessing, seed=7)
+    encoder.name = "mine"
+    ask = {"tasks": ["tiny/labels"], "protocols": ("probe", "finetune"), "finetuning": Finetuning(epochs=1)}
+    ask |= {**few, "baselines": ("scratch",), "seeds": (0,), "by": ()}
+    found = openclef.benchmark([encoder], store, tmp_path / "out", **ask)
+    assert calls == ["mine", "mine", "scratch"]
+    pairs = found.comparisons[["model", "protocol", "against", "against_protocol"]].to_numpy().tolist()
+    assert pairs == [
+        ["mine", "probe", "scratch", "scratch"],
+        ["mine", "finetune", "scratch", "scratch"],
+        ["mine", "finetune", "mine", "probe"],
+        ["mine + age_sex", "finetune", "scratch + age_sex", "scratch"],
+        ["mine + age_sex", "finetune", "mine + age_sex", "probe"],
+    ]
+    changes = found.averages[found.averages["metric"] == "auroc_change_percent"]
+    assert changes[["model", "protocol", "reference"]].to_numpy().tolist() == [
+        ["mine", "finetune", "scratch"],
+        ["mine + age_sex", "finetune", "scratch + age_sex"],
+    ]
+    # A run of another version of openclef is trained anew where its cell is not finished.
+    run = next((tmp_path / "out/runs/tiny/labels/I/finetune").rglob("config.json"))
+    run.write_text(run.read_text().replace(openclef.__version__, "0.0.0"))
+    (tmp_path / "out/cells/tiny/labels/I/finetune/1/mine/cell.json").unlink()
+    calls.clear()
+    openclef.benchmark([encoder], store, tmp_path / "out", **ask)
+    assert calls == ["mine", "mine"]
+    assert json.loads(run.read_text())["openclef_version"] == openclef.__version__
+
+
+def test_a_folder_is_not_taken_from_others(store, planted, few, tmp_path):
+    ask = {"tasks": "tiny/age", "baselines": (), **few}
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds no benchmark"):
+        openclef.benchmark([planted()], store, tmp_path / "full", **ask)
+    with (
+        hold_folder(tmp_path / "held"),
+        pytest.raises(BlockingIOError, match="another benchmark is running"),
+    ):
+        openclef.benchmark([planted()], store, tmp_path / "held", **ask)
+    with pytest.raises(FileExistsError, match="is a file"):
+        openclef.benchmark([planted()], store, tmp_path / "full" / "thesis.txt", **ask)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": ["tiny/old"]}, "no store declares the task 'tiny/old'; they declare tiny/labels"),
+        ({"tasks": []}, "there is no task"),
+        ({"protocols": ("probes",)}, "protocols are 'probes'; accepted are probe, knn"),
+        ({"baselines": ("random",)}, "baselines are 'random'"),
+        ({"split": "train"}, "split is 'train'"),
+        ({"reference": "simclr"}, "reference is 'simclr'"),
+        ({"label_shares": (2,)}, "label_share"),
+        ({"leads": ()}, "leads are empty"),
+        ({"draws": 0}, "draws is 0"),
+        ({"conditions": (openclef.Condition(),)}, "change something"),
+    ],
+)
+def test_settings_that_cannot_be_right(store, planted, few, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        openclef.benchmark([planted()], store, tmp_path / "out", **{**few, **settings})
+
+
+def test_stores_that_cannot_be_right(store, planted, few, tmp_path):
+    with pytest.raises(ValueError, match="No store is given"):
+        openclef.benchmark([planted()], [], tmp_path / "a", **few)
+    with pytest.raises(ValueError, match="given twice"):
+        openclef.benchmark([planted()], [store, store.path], tmp_path / "b", **few)
+    with pytest.raises(FileNotFoundError):
+        openclef.benchmark([planted()], tmp_path / "none", tmp_path / "c", **few)
+
+
+def test_the_table_stands_side_by_side(bench):
+    shown = str(Benchmark(bench.folder))
+    assert shown.count("value [95 % interval]") == 1
+    assert "tiny/labels AUROC" in shown
+    assert "tiny/age MAE years" in shown
+    row = bench.metrics.query("model == 'poor' and metric == 'mae' and part == '' and condition == ''").iloc[
+        0
+    ]
+    assert f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in shown
+
+
+def test_grid_is_named_in_the_package():
+    assert openclef.benchmark is grid.benchmark
+    assert openclef.Benchmark is Benchmark
