@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+BASELINES = ("random_encoder", "age_sex", "features", "scratch")
 SKILL = {
     "random_encoder": 0.45,
     "age_sex": 0.35,
@@ -108,7 +109,7 @@ def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: in
             "label_shares": list(SHARES),
             "baselines": ["random_encoder", "age_sex", "features"],
             "seeds": [0, 1, 2, 3, 4],
-            "conditions": list(CONDITIONS),
+            "conditions": [{"name": name} for name in CONDITIONS],
             "by": ["sex", "age_band"],
             "split": "test",
             "reference": "random_encoder",
@@ -118,7 +119,9 @@ def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: in
             "seed": 0,
         },
         "models": [{"name": "clef", "path": "runs/clef"}, {"name": "simclr", "path": "runs/simclr"}],
-        "stores": [{"name": name, "path": f"stores/{name}"} for name in RECORDS],
+        "stores": [{"name": name, "path": f"stores/{name}", "title": name.upper()} for name in RECORDS],
+        "tasks": [{"name": task, "stores": [task.split("/")[0]]} for task in used],
+        "notes": [{"model": "clef", "note": "the encoder does not say whom it was pretrained on"}],
         "versions": {"openclef": "0.1.0", "torch": "2.9.0"},
         "seconds": 5321.0,
     }
@@ -127,11 +130,12 @@ def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: in
 
 
 def _protocols(name: str, lead: str, share: float) -> list[str]:
-    if name.startswith("scratch"):
+    base = name.removesuffix(" + age_sex")
+    if base == "scratch":
         return ["scratch"]
-    if name in ("clef", "clef + age_sex") and lead == "I" and share == 1:
-        return ["probe", "knn", "finetune"]
-    return ["probe", "knn"] if lead == "I" and share == 1 else ["probe"]
+    if base in ("features", "age_sex") or lead != "I" or share != 1:
+        return ["probe"]
+    return ["probe", "knn"] if base == "random_encoder" else ["probe", "knn", "finetune"]
 
 
 def _write(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -139,82 +143,91 @@ def _write(folder: Path, name: str, table: pd.DataFrame) -> None:
 
 
 def _judged(cell: dict, models: dict[str, float], draw: np.random.Generator) -> tuple[list, list, list]:
-    task, store = cell["task"], cell["task"].split("/")[0]
+    """Rows of benchmark.csv, labels.csv and reliability.csv of one cell."""
     base = cell["model"].removesuffix(" + age_sex")
     skill = models[base] + (0.04 if base != cell["model"] else 0)
     skill *= {1.0: 1.0, 0.1: 0.85, 0.01: 0.6}[cell["label_share"]]
     skill += {"knn": -0.06, "finetune": 0.05}.get(cell["protocol"], 0) - 0.03 * (cell["lead"] == "II")
-    count, seeds = RECORDS[store], 5 if base in ("random_encoder", "scratch") else 1
-    more = {"n": count, "seeds": seeds, "condition": "", "part": "", "note": "", "split": "test", "unit": ""}
+    judge = _of_numbers if cell["task"] in NUMBERS else _of_classes
+    rows, labels, bins = judge(cell, base, skill, draw)
+    if cell["label_share"] != 1:
+        rows = [each for each in rows if not each["condition"] and not each["part"]]
+    return rows, labels, bins
 
-    def row(metric: str, value: float, width: float, **changed: object) -> dict:
-        value = float(value)
-        ends = {"value": value, "low": value - width * 0.9, "high": value + width}
-        return {**cell, "metric": metric, **ends, **more, **changed}
 
-    if task in NUMBERS:
-        unit, level = NUMBERS[task]
-        error = level * (1.15 - 0.4 * skill) + draw.normal(0, 0.1)
-        rows = [row("mae", error, 0.06 * level, unit=unit), row("rmse", 1.3 * error, 0.08 * level, unit=unit)]
-        rows += [row("r2", 0.5 * skill - 0.1, 0.06), row("r", 0.7 * skill, 0.05)]
-        rows += [row("mae", error * f, 0.06 * level, unit=unit, condition=c) for c, f in _changed(base, draw)]
-        rows += [
-            row(
-                "mae", error + draw.normal(0, 0.3), 0.06 * level / s**0.5, unit=unit, part=p, n=int(s * count)
-            )
-            for p, s in PARTS.items()
-        ]
-        return rows, [], []
-    names = CLASSES[task]
-    prevalence = np.array([0.45 / (1 + 0.9 * i) ** 1.3 for i in range(len(names))])
-    positives = np.maximum((prevalence * count).astype(int), 1)
-    measurable = positives >= 40 if len(names) > 5 else positives >= 10
+def _row(cell: dict, metric: str, value: float, width: float, **changed: object) -> dict:
+    base = cell["model"].removesuffix(" + age_sex")
+    ends = {"value": float(value), "low": float(value - 0.9 * width), "high": float(value + width)}
+    more = {
+        "n": RECORDS[cell["task"].split("/")[0]],
+        "seeds": 5 if base in ("random_encoder", "scratch") else 1,
+    }
+    plain = {"condition": "", "part": "", "note": "", "split": "test", "unit": ""}
+    return {**cell, "metric": metric, **ends, **more, **plain, **changed}
+
+
+def _of_numbers(cell: dict, base: str, skill: float, draw: np.random.Generator) -> tuple[list, list, list]:
+    unit, level = NUMBERS[cell["task"]]
+    count = RECORDS[cell["task"].split("/")[0]]
+    error = level * (1.15 - 0.4 * skill) + draw.normal(0, 0.1)
+
+    def mae(value: float, width: float, **changed: object) -> dict:
+        return _row(cell, "mae", value, width * level, unit=unit, **changed)
+
+    rows = [mae(error, 0.06), _row(cell, "rmse", 1.3 * error, 0.08 * level, unit=unit)]
+    rows += [_row(cell, "r2", 0.5 * skill - 0.1, 0.06), _row(cell, "r", 0.7 * skill, 0.05)]
+    rows += [mae(error * factor, 0.06, condition=name) for name, factor in _changed(base, draw)]
+    for part, share in PARTS.items():
+        rows.append(mae(error + draw.normal(0, 0.3), 0.06 / share**0.5, part=part, n=int(share * count)))
+    return rows, [], []
+
+
+def _of_classes(cell: dict, base: str, skill: float, draw: np.random.Generator) -> tuple[list, list, list]:
+    names, count = CLASSES[cell["task"]], RECORDS[cell["task"].split("/")[0]]
+    positives = np.maximum([int(count * 0.45 / (1 + 0.9 * i) ** 1.3) for i in range(len(names))], 1)
+    measurable = positives >= (40 if len(names) > 5 else 10)
     value = np.clip(0.5 + 0.45 * skill + draw.normal(0, 0.03, len(names)), 0.4, 0.995)
     width = 0.9 / np.sqrt(positives)
     macro = value[measurable].mean()
     note = f"mean over {measurable.sum()} of {len(names)} labels" if len(names) > 1 else ""
     rows = [
-        row("auroc", macro, 0.025, note=note),
-        row("auprc", 0.3 + 0.5 * skill, 0.04, note=note),
-        row("prevalence", prevalence.mean(), 0.01, note=note),
-        row("brier", 0.2 - 0.1 * skill + draw.normal(0, 0.003), 0.01, note=note),
-        row("ece", 0.05 - 0.02 * skill + draw.normal(0, 0.003), 0.008, note=note),
+        _row(cell, "auroc", macro, 0.025, note=note),
+        _row(cell, "auprc", 0.3 + 0.5 * skill, 0.04, note=note),
+        _row(cell, "prevalence", (positives / count).mean(), 0.01, note=note),
+        _row(cell, "brier", 0.2 - 0.1 * skill + draw.normal(0, 0.003), 0.01, note=note),
+        _row(cell, "ece", 0.05 - 0.02 * skill + draw.normal(0, 0.003), 0.008, note=note),
     ]
-    rows += [row("auroc", 0.5 + (macro - 0.5) * (2 - f), 0.028, condition=c) for c, f in _changed(base, draw)]
+    for name, factor in _changed(base, draw):
+        rows.append(_row(cell, "auroc", 0.5 + (macro - 0.5) * (2 - factor), 0.028, condition=name))
     for part, share in PARTS.items():
-        small = share < 0.05
-        at = float("nan") if small else macro + draw.normal(0, 0.012)
-        rows.append(row("auroc", at, 0.025 / share**0.5, part=part, n=int(share * count)))
-    of_labels = []
-    if len(names) > 1:
-        for i, name in enumerate(names):
-            shown = value[i] if measurable[i] else float("nan")
-            of_labels.append(
-                {
-                    **cell,
-                    "label": name,
-                    "n": count,
-                    "positives": positives[i],
-                    "prevalence": positives[i] / count,
-                    "auroc": shown,
-                    "auroc_low": shown - width[i],
-                    "auroc_high": min(shown + 0.8 * width[i], 1.0),
-                    "auprc": shown - 0.3,
-                    "auprc_low": shown - 0.3 - width[i],
-                    "auprc_high": shown - 0.3 + width[i],
-                    "measurable": bool(measurable[i]),
-                }
-            )
-            rows.append(row(f"auroc:{name}", shown, width[i], n=int(positives[i])))
-    edges = np.linspace(0, 1, 16)
+        at = float("nan") if share < 0.05 else macro + draw.normal(0, 0.012)
+        rows.append(_row(cell, "auroc", at, 0.025 / share**0.5, part=part, n=int(share * count)))
+    labels = []
+    for i, name in enumerate(names):
+        shown = value[i] if measurable[i] else float("nan")
+        about = {"n": count, "positives": positives[i], "prevalence": positives[i] / count}
+        found = {
+            "auroc": shown,
+            "auroc_low": shown - width[i],
+            "auroc_high": min(shown + 0.8 * width[i], 1.0),
+        }
+        found |= {
+            "auprc": shown - 0.3,
+            "auprc_low": shown - 0.3 - width[i],
+            "auprc_high": shown - 0.3 + width[i],
+        }
+        labels.append({**cell, "label": name, **about, **found, "measurable": bool(measurable[i])})
+        if len(names) > 1:
+            rows.append(_row(cell, f"auroc:{name}", shown, width[i], n=int(positives[i])))
+    edges = np.linspace(0, 1, 11)
     middle = (edges[:-1] + edges[1:]) / 2
-    observed = np.clip(middle + (0.12 - 0.1 * skill) * np.sin(3 * middle) + draw.normal(0, 0.03, 15), 0, 1)
+    observed = np.clip(middle + (0.3 - 0.3 * skill) * np.sin(3 * middle) + draw.normal(0, 0.02, 10), 0, 1)
     sizes = (count * len(names) * np.exp(-3 * middle) / 6).astype(int)
     bins = [
-        {**cell, "bin_low": a, "bin_high": b, "mean_predicted": m, "observed": o, "n": int(s)}
-        for a, b, m, o, s in zip(edges[:-1], edges[1:], middle, observed, sizes)
+        {**cell, "bin_low": a, "bin_high": b, "mean_predicted": m, "observed": o, "n": int(n)}
+        for a, b, m, o, n in zip(edges[:-1], edges[1:], middle, observed, sizes)
     ]
-    return rows, of_labels, bins
+    return rows, labels, bins
 
 
 def _changed(base: str, draw: np.random.Generator) -> list[tuple[str, float]]:
@@ -231,66 +244,90 @@ def _main(table: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["metric"].isin(["auroc", "mae"])]
 
 
+def _pairs(names: set[tuple[str, str]]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """Pairs of (protocol, model) as `openclef.benchmarking.comparisons.find_pairs` chooses them."""
+    pairs = []
+    for protocol in ("probe", "knn", "finetune"):
+        given = [m for p, m in sorted(names) if p == protocol and m.split(" ")[0] not in BASELINES]
+        for name in given:
+            end = " + age_sex" if name.endswith(" + age_sex") else ""
+            if protocol == "finetune":
+                others = [("scratch", "scratch" + end), ("probe", name)]
+            elif end:
+                others = [(protocol, "age_sex"), (protocol, "random_encoder" + end)]
+            else:
+                others = [(protocol, "random_encoder"), (protocol, "features"), ("scratch", "scratch")]
+            pairs += [((protocol, name), other) for other in others]
+        pairs += [
+            ((protocol, a), (protocol, b))
+            for a, b in combinations(given, 2)
+            if a.endswith("age_sex") == b.endswith("age_sex")
+        ]
+    return [(a, b) for a, b in pairs if a in names and b in names]
+
+
 def _comparisons(table: pd.DataFrame, draw: np.random.Generator) -> pd.DataFrame:
     rows = []
     for (task, lead, share), of in _main(table).groupby(["task", "lead", "label_share"], sort=False):
-        probe = of[of["protocol"].isin(["probe", "scratch"])].set_index("model")
-        pairs = [(m, "random_encoder") for m in probe.index if m != "random_encoder"]
-        pairs += [("clef + age_sex", "simclr + age_sex"), ("clef", "simclr")]
-        found = []
-        for model, other in pairs:
-            if model not in probe.index or other not in probe.index:
-                continue
-            value = float(probe.loc[model, "value"] - probe.loc[other, "value"])
-            half = 0.05 if probe.loc[model, "metric"] == "auroc" else 0.8
-            p = float(np.clip(draw.uniform(0, 0.01) if abs(value) > half else draw.uniform(0.05, 1), 0, 1))
-            found.append(
+        found = {(row["protocol"], row["model"]): row for row in of.to_dict("records")}
+        pairs = _pairs(set(found))
+        for one, other in pairs:
+            value = found[one]["value"] - found[other]["value"]
+            half = 0.05 if found[one]["metric"] == "auroc" else 0.8
+            p = float(draw.uniform(0, 0.004) if abs(value) > half else draw.uniform(0.05, 1))
+            rows.append(
                 {
-                    "model": model,
-                    "against": other,
+                    "model": one[1],
+                    "against": other[1],
                     "task": task,
-                    "protocol": probe.loc[model, "protocol"],
-                    "against_protocol": probe.loc[other, "protocol"],
+                    "protocol": one[0],
+                    "against_protocol": other[0],
                     "lead": lead,
                     "label_share": share,
-                    "metric": probe.loc[model, "metric"],
+                    "metric": found[one]["metric"],
                     "value": value,
                     "low": value - half,
                     "high": value + half,
                     "p": p,
                     "p_holm": min(1.0, p * len(pairs)),
-                    "n": int(probe.loc[model, "n"]),
-                    "seeds": int(probe.loc[model, "seeds"]),
-                    "against_seeds": int(probe.loc[other, "seeds"]),
+                    "n": found[one]["n"],
+                    "seeds": found[one]["seeds"],
+                    "against_seeds": found[other]["seeds"],
                 }
             )
-        rows += found
     return pd.DataFrame(rows)
 
 
 def _averages(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for (protocol, lead, share, model), of in _main(table).groupby(
+    main = _main(table)
+    value = main.set_index(["protocol", "lead", "label_share", "model", "task"])["value"].to_dict()
+    for (protocol, lead, share, model), of in main.groupby(
         ["protocol", "lead", "label_share", "model"], sort=False
     ):
-        about = {"model": model, "protocol": protocol, "lead": lead, "label_share": share}
-        every = _main(table)
-        same = (every["lead"] == lead) & (every["label_share"] == share) & (every["protocol"] == "probe")
-        reference = every[same & (every["model"] == "random_encoder")].set_index("task")["value"]
-        for metric in ("auroc", "mae"):
-            part = of[of["metric"] == metric]
-            if part.empty:
-                continue
-            change = 100 * float((part["value"].to_numpy() / reference[part["task"]].to_numpy() - 1).mean())
-            common = {**about, "tasks": len(part), "reference": "random_encoder"}
+        end = " + age_sex" if model.endswith("age_sex") else ""
+        base, of_reference = (
+            ("scratch", "scratch") if protocol == "finetune" else ("random_encoder", protocol)
+        )
+        reference = base + end
+        for metric, part in of.groupby("metric"):
+            about = {
+                "model": model,
+                "protocol": protocol,
+                "lead": lead,
+                "label_share": share,
+                "tasks": len(part),
+            }
             if metric == "auroc":
                 mean = float(part["value"].mean())
-                rows.append(
-                    {**common, "metric": "auroc", "value": mean, "low": mean - 0.012, "high": mean + 0.013}
-                )
-            wide = 0.0 if model == "random_encoder" and protocol == "probe" else 2.5
-            ends = {"value": change, "low": change - wide, "high": change + wide}
-            rows.append({**common, "metric": f"{metric}_change_percent", **ends})
+                ends = {"value": mean, "low": mean - 0.012, "high": mean + 0.013}
+                rows.append({**about, "metric": "auroc", **ends, "reference": ""})
+            others = [value.get((of_reference, lead, share, reference, task)) for task in part["task"]]
+            if model == reference or None in others:
+                continue
+            change = 100 * float((part["value"].to_numpy() / np.array(others) - 1).mean())
+            ends = {"value": change, "low": change - 2.5, "high": change + 2.5}
+            rows.append({**about, "metric": f"{metric}_change_percent", **ends, "reference": reference})
     return pd.DataFrame(rows)
 
 
@@ -298,13 +335,20 @@ def _ranks(table: pd.DataFrame) -> pd.DataFrame:
     from openclef.ranking import rank_models
 
     rows = []
-    for (protocol, lead, share), of in _main(table).groupby(["protocol", "lead", "label_share"], sort=False):
+    alone = _main(table)[lambda each: ~each["model"].str.endswith(" + age_sex")]
+    for (protocol, lead, share), of in alone.groupby(["protocol", "lead", "label_share"], sort=False):
+        if protocol == "finetune":
+            place = (
+                (alone["lead"] == lead) & (alone["label_share"] == share) & (alone["protocol"] == "scratch")
+            )
+            of = pd.concat([of, alone[place]])
         signed = of.assign(value=np.where(of["metric"] == "mae", -of["value"], of["value"]))
         wide = signed.pivot_table(index="task", columns="model", values="value")
         if min(wide.shape) < 2:
             continue
         ranking = rank_models(wide.to_numpy())
-        for model, rank in zip(wide.columns, ranking.mean_ranks):
+        for place, (model, rank) in enumerate(zip(wide.columns, ranking.mean_ranks)):
+            groups = [str(i) for i, group in enumerate(ranking.cliques, start=1) if place in group]
             rows.append(
                 {
                     "model": model,
@@ -315,6 +359,7 @@ def _ranks(table: pd.DataFrame) -> pd.DataFrame:
                     "tasks": len(wide),
                     "critical_difference": ranking.critical_difference,
                     "friedman_p": ranking.friedman_p,
+                    "cliques": ";".join(groups),
                 }
             )
     return pd.DataFrame(rows)

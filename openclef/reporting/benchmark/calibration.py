@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from openclef.reporting.benchmark.tables import Tables
-from openclef.reporting.benchmark.value_table import value_table
+from openclef.reporting.benchmark.value_table import by_protocol, value_table
 from openclef.reporting.benchmark.views import (
     View,
     judged_otherwise,
@@ -83,7 +83,11 @@ def _view(
         if len(rows):
             headings = {task: task_name(task) for task in tasks_of(rows, tables)}
             caption = f"{metric_title(metric)}, {view.words()}; lower is better. Bold: lowest of the column."
-            errors_parts.append(value_table(rows, "task", headings, caption=caption, best=metric))
+            errors_parts.append(
+                value_table(
+                    by_protocol(rows), "task", headings, caption=caption, best=dict.fromkeys(headings, metric)
+                )
+            )
     if errors_parts:
         parts.append(folded("Brier score and expected calibration error of every model", *errors_parts))
     return join(parts)
@@ -133,7 +137,7 @@ def _diagram(
     axis = {"range": [-0.03, 1.03], "tickvals": [0, 0.25, 0.5, 0.75, 1], "zeroline": False}
     of_task = errors[(errors["task"] == task) & errors["model"].isin(models)]
     said = " ".join(
-        f"{metric_title(metric)}. {reading(of_task[of_task['metric'] == metric], metric)}"
+        f"{metric_title(metric)}, {_small(reading(of_task[of_task['metric'] == metric], metric))}"
         for metric in ("brier", "ece")
         if (of_task["metric"] == metric).any()
     )
@@ -150,3 +154,7 @@ def _diagram(
         caption=f"{said} Predictions: {number(count)} a model.".strip() + judged_otherwise(rows, view),
         height=320,
     )
+
+
+def _small(words: str) -> str:
+    return words[:1].lower() + words[1:]

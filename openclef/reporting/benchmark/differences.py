@@ -22,7 +22,10 @@ from openclef.reporting.benchmark.views import (
 )
 from openclef.reporting.drawing import Style, dots, line_at, row_axis, several
 from openclef.reporting.markup import Html, Section, element, figure, folded, join, label, number, table
-from openclef.reporting.values import WITH_AGE_SEX, base_of, clear_of_zero, interval, model_order
+from openclef.reporting.values import WITH_AGE_SEX, base_of, clear_of_zero, interval, is_baseline, model_order
+
+MOST = 20
+"""Rows of a task's figure; where a task has more, the figures are parted by the second model."""
 
 
 def differences_section(tables: Tables) -> Section:
@@ -60,18 +63,29 @@ def _view(tables: Tables, view: View, styles: dict[str, Style], units: dict[str,
     rows = tables.comparisons
     rows = rows[(rows["lead"] == view.lead) & np.isclose(rows["label_share"], view.label_share)]
     rows = rows[(rows["protocol"] == view.protocol) | ~rows["protocol"].isin(_protocols(tables, view))]
-    panels = [
-        _forest(
-            rows[(rows["task"] == task) & (rows["metric"] == metric)],
-            task,
-            metric,
-            units.get(task, ""),
-            styles,
-        )
-        for task in tasks_of(rows, tables)
-        for metric in dict.fromkeys(rows.loc[rows["task"] == task, "metric"])
-    ]
-    return join([several(panels), folded(f"All {len(rows):,} differences as a table", _table(rows, units))])
+    rows = _ordered(rows)
+    parts: list[Html] = []
+    for name, of in _kinds(rows, str(tables.setting("reference", ""))):
+        panels = [
+            _forest(
+                of[(of["task"] == task) & (of["metric"] == metric)], task, metric, units.get(task, ""), styles
+            )
+            for task in tasks_of(of, tables)
+            for metric in dict.fromkeys(of.loc[of["task"] == task, "metric"])
+        ]
+        parts.append(folded(name, several(panels)) if parts else several(panels))
+    return join([*parts, folded(f"All {len(rows):,} differences as a table", _table(rows, units))])
+
+
+def _kinds(rows: pd.DataFrame, reference: str) -> list[tuple[str, pd.DataFrame]]:
+    """Part the rows where a task has many: first those against the reference, then each baseline, then models."""
+    if rows.groupby("task").size().max() <= MOST:
+        return [("", rows)]
+    kind = rows["against"].where(rows["against"].map(is_baseline).astype(bool), "")
+    first = [name for name in dict.fromkeys(kind) if base_of(name) == reference]
+    names = [*first, *(name for name in dict.fromkeys(kind) if name and name not in first)]
+    groups = [(f"Against {name}", rows[kind == name]) for name in names]
+    return groups + [("Models against each other", rows[kind == ""])] * bool((kind == "").any())
 
 
 def _protocols(tables: Tables, view: View) -> list[str]:
@@ -93,13 +107,13 @@ def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _versus(row: Mapping[Any, Any]) -> str:
-    """Name the second model, with its protocol where that is another one and the first model is no "scratch"."""
-    same = row["against_protocol"] in ("", row["protocol"]) or row["protocol"] == base_of(row["model"])
+    """Name the second model, with its protocol where that is another one and neither is "scratch"."""
+    known = ("", row["protocol"], base_of(row["against"]))
+    same = row["against_protocol"] in known or row["protocol"] == base_of(row["model"])
     return str(row["against"]) if same else f"{row['against']} ({row['against_protocol']})"
 
 
 def _forest(rows: pd.DataFrame, task: str, metric: str, unit: str, styles: dict[str, Style]) -> Html:
-    rows = _ordered(rows)
     traces: list[dict[str, Any]] = []
     names: list[str] = []
     places: list[float] = []
@@ -115,7 +129,7 @@ def _forest(rows: pd.DataFrame, task: str, metric: str, unit: str, styles: dict[
         names.append(label(row["model"]).replace(WITH_AGE_SEX, "<br>+ age_sex"))
         places.append(place)
         notes.append(_note(1, place, _p(row["p_holm"]), "left", False))
-        place += 1.25 if row["model"].endswith(WITH_AGE_SEX) else 1
+        place += 1.4 if row["model"].endswith(WITH_AGE_SEX) else 1
     direction = "left" if metric in LOWER_IS_BETTER else "right"
     layout = {
         "xaxis": {

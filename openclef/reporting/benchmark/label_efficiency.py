@@ -111,7 +111,7 @@ def efficiency_reading(rows: pd.DataFrame, metric: str) -> str:
         >>> rows = pd.DataFrame({"model": ["clef", "clef"], "label_share": [0.01, 1.0], "value": [0.6, 0.8], "low": 0.5,
         ...                      "high": 0.9, "n": 40})
         >>> efficiency_reading(rows, "auroc")
-        'Highest with 1 % of the labels: clef, 0.600 [0.500, 0.900]; with all labels: clef, 0.800 ...; n 40.'
+        'Highest with 1 % of the training labels: clef, 0.600 ...; with all training labels: clef, 0.800 ...; n 40.'
     """
     known = rows[rows["value"].notna()]
     if known.empty:

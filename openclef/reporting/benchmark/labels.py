@@ -6,7 +6,7 @@ import pandas as pd
 
 from openclef.reporting.benchmark.panels import Value, dot_panel
 from openclef.reporting.benchmark.tables import Tables
-from openclef.reporting.benchmark.value_table import value_table
+from openclef.reporting.benchmark.value_table import by_protocol, value_table
 from openclef.reporting.benchmark.views import (
     View,
     judged_otherwise,
@@ -68,12 +68,16 @@ def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Styl
         of = here[here["task"] == task]
         body = _task(of, task, view, alone, least)
         count = of["label"].nunique()
-        heading = element("h4", task_name(task), element("span", f"{count} labels", class_="sub"))
+        heading = element("h4", task_name(task), element("span", _labels(count), class_="sub"))
         if place and count > _OPEN:
-            parts.append(folded(join([task_name(task), f" ({count} labels)"]), body))
+            parts.append(folded(join([task_name(task), f" ({_labels(count)})"]), body))
         else:
             parts += [heading, body]
     return join(parts)
+
+
+def _labels(count: int) -> str:
+    return f"{count} label{'s' * (count != 1)}"
 
 
 def _task(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style], least: object) -> Html:
@@ -101,11 +105,9 @@ def _task(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style], le
                 values,
                 models,
                 axis="AUROC",
-                alt=f"AUROC of {len(labels)} labels of {task} by {len(models)} models, with intervals; the table that "
-                "follows has the values",
-                caption=labels_reading(shown[shown["model"].isin(models)])
-                + " Beneath each label: prevalence and positives. Bars begin at 0.5, what chance gives."
-                + judged_otherwise(shown, view),
+                alt=f"AUROC of {_labels(len(labels))} of {task} by {len(models)} models, with intervals; the values "
+                "are in the table that follows",
+                caption=labels_reading(shown[shown["model"].isin(models)]) + judged_otherwise(shown, view),
                 at=0.5,
                 bars=True,
             )
@@ -131,7 +133,7 @@ def _rare(rare: pd.DataFrame, least: object) -> Html:
 
 
 def labels_reading(rows: pd.DataFrame) -> str:
-    """Say for each of the best two models on how many labels it is ahead, and how many intervals contain chance.
+    """Say which model is ahead on most labels, and how many intervals contain chance.
 
     Args:
         rows: Of labels.csv, of one task: model, label, auroc, auroc_low.
@@ -140,7 +142,7 @@ def labels_reading(rows: pd.DataFrame) -> str:
         >>> rows = pd.DataFrame({"model": ["clef", "age_sex"], "label": "AF", "auroc": [0.9, 0.6],
         ...                      "auroc_low": [0.8, 0.4]})
         >>> labels_reading(rows)
-        'Highest on most labels: clef (1 of 1). Interval reaches down to 0.5 or below: age_sex on 1.'
+        'Highest: clef. Interval reaches down to 0.5 or below: age_sex on 1.'
     """
     known = rows[rows["auroc"].notna()]
     if known.empty:
@@ -148,7 +150,11 @@ def labels_reading(rows: pd.DataFrame) -> str:
     best = known.loc[known.groupby("label", sort=False)["auroc"].idxmax(), "model"].value_counts()
     leaders = [name for name in best.index if best[name] == best.iloc[0]]
     count = known["label"].nunique()
-    said = f"Highest on most labels: {', '.join(leaders)} ({best.iloc[0]} of {count}{' each' * (len(leaders) > 1)})."
+    said = f"Highest: {leaders[0]}." if count == 1 else ""
+    said = (
+        said
+        or f"Highest on most labels: {', '.join(leaders)} ({best.iloc[0]} of {count}{' each' * (len(leaders) > 1)})."
+    )
     chance = known[known["auroc_low"].round(3) <= 0.5]["model"].value_counts()
     if len(chance):
         listed = ", ".join(
@@ -169,6 +175,6 @@ def _tables(rows: pd.DataFrame, once: pd.DataFrame, task: str) -> Html:
     for metric, title in (("auroc", "AUROC"), ("auprc", "AUPRC")):
         of = rows.assign(value=rows[metric], low=rows[f"{metric}_low"], high=rows[f"{metric}_high"])
         caption = f"{title} of each label of {task}; in the heading its positives"
-        parts.append(value_table(of, "label", headings, caption=caption, count="positives"))
+        parts.append(value_table(by_protocol(of), "label", headings, caption=caption, count="positives"))
     counts = table(["label", "prevalence", "positives", "records"], about, caption=f"Labels of {task}")
-    return folded(f"AUROC and AUPRC of all {len(labels)} labels as tables", *parts, counts)
+    return folded(f"AUROC and AUPRC of {_labels(len(labels))} as tables", *parts, counts)

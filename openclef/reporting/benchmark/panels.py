@@ -67,7 +67,8 @@ def dot_panel(
         1
     """
     step = 1 / (len(styles) + 1)
-    pixels = max(34.0, 10.0 * (len(styles) + 1))
+    many = len(styles) > 8
+    pixels = max(34.0, (7.0 if many else 10.0) * (len(styles) + 1))
     traces: list[dict[str, Any]] = []
     for order, (model, style) in enumerate(styles.items()):
         of = [values.get((model, row), UNKNOWN) for row in range(len(rows))]
@@ -86,7 +87,7 @@ def dot_panel(
                     "hoverinfo": "skip",
                 }
             )
-        traces.append(dots(style, model, place, value, low, high, size=7))
+        traces.append(dots(style, model, place, value, low, high, size=5 if many else 7))
     names = [f"{label(name)}<br>{label(second)}" if second else label(name) for name, second in rows]
     shapes = [_between(row - 0.5) for row in range(1, len(rows))] + ([line_at(at)] if at is not None else [])
     layout = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from openclef.reporting.benchmark.tables import Tables
-from openclef.reporting.benchmark.value_table import value_table
+from openclef.reporting.benchmark.value_table import by_protocol, value_table
 from openclef.reporting.benchmark.views import (
     in_order,
     main_metrics,
@@ -54,7 +54,9 @@ def side_by_side_section(tables: Tables) -> Section:
             better_is = "higher" if metric == "auroc" else "lower"
             caption = f"{about}; {better_is} is better. Beneath: 95 % interval. Bold: best of the column, not a test."
             shown += [
-                value_table(of, "task", headings, caption=caption, best=metric),
+                value_table(
+                    by_protocol(of), "task", headings, caption=caption, best=dict.fromkeys(headings, metric)
+                ),
                 element("p", breakable(wins(of, metric)), class_="caption"),
             ]
         parts.append(join(shown) if not place else folded(f"Lead {lead}", *shown))

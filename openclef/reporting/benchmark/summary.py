@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from openclef.reporting.benchmark.averages import averages
 from openclef.reporting.benchmark.tables import Tables
-from openclef.reporting.benchmark.value_table import value_table
 from openclef.reporting.benchmark.views import (
-    PROTOCOLS,
     in_order,
     main_metrics,
     metric_words,
@@ -23,11 +22,8 @@ from openclef.reporting.markup import Html, Section, element, fact_table, folded
 from openclef.reporting.values import (
     WITH_AGE_SEX,
     base_of,
-    clear_of_zero,
     is_baseline,
     model_order,
-    reading,
-    sorted_rows,
 )
 
 _BASELINES = {
@@ -53,10 +49,10 @@ def summary_section(tables: Tables) -> Section:
         'summary'
     """
     parts = [element("p", _overview(tables)), element("p", _how_to_read(tables)), _baselines(tables)]
-    parts += _skipped_line(tables)
-    parts += _averages(tables)
-    parts.append(_facts(tables))
+    parts += [*_skipped_line(tables), *_notes(tables)]
+    parts += averages(tables)
     parts += _tasks(tables)
+    parts.append(_facts(tables))
     parts += _skipped(tables)
     return Section("summary", "Summary", join(parts))
 
@@ -131,77 +127,17 @@ def _skipped_line(tables: Tables) -> list[Html]:
     ]
 
 
-def _averages(tables: Tables) -> list[Html]:
-    heading = element("h3", "Averages over tasks")
-    rows = tables.averages
-    if rows.empty:
-        return [heading, no_rows("averages.csv", "no averages over tasks")]
-    against = ", ".join(dict.fromkeys(str(each) for each in rows["reference"] if each)) or "the reference"
-    headings = {
-        "auroc": "average AUROC",
-        "auroc_change_percent": f"AUROC, change in % against {against}",
-        "mae_change_percent": f"MAE, change in % against {against}",
-    }
-    headings = {name: title for name, title in headings.items() if (rows["metric"] == name).any()}
-    groups = [
-        (lead, share)
-        for share in sorted(rows["label_share"].unique(), reverse=True)
-        for lead in in_order(rows["lead"], tables.setting("leads"))
+def _notes(tables: Tables) -> list[Html]:
+    """What evaluations could not check, as benchmark.json has it."""
+    notes = tables.about.get("notes")
+    said: dict[str, list[str]] = {}
+    for each in notes if isinstance(notes, list) else []:
+        if isinstance(each, dict) and each.get("note"):
+            said.setdefault(str(each["note"]), []).append(str(each.get("model", "?")))
+    return [
+        element("p", f"{', '.join(dict.fromkeys(models))}: {note}.", class_="missing")
+        for note, models in said.items()
     ]
-    parts = [heading]
-    for place, (lead, share) in enumerate(groups):
-        of = rows[(rows["lead"] == lead) & (rows["label_share"] == share)]
-        if of.empty:
-            continue
-        words = f"lead {lead}, {share_words(share)}"
-        body = value_table(
-            of,
-            "metric",
-            headings,
-            caption=f"Averages, {words}. Bold: the best of the column. AUROC: higher is better; MAE: lower is.",
-            best={"auroc": "auroc", "auroc_change_percent": "auroc", "mae_change_percent": "mae"},
-            percent=("auroc_change_percent", "mae_change_percent"),
-            count="tasks",
-        )
-        if place:
-            parts.append(folded(words, body))
-        else:
-            parts += [body, element("p", averages_reading(of), class_="caption")]
-    return parts
-
-
-def averages_reading(rows: pd.DataFrame) -> str:
-    """Say which average is highest, and which models changed against the reference by more than their intervals.
-
-    Args:
-        rows: Of averages.csv, of one lead and label share; those of the first protocol are read.
-
-    Example:
-        >>> rows = pd.DataFrame({"model": ["clef", "simclr"], "protocol": "probe", "metric": "auroc_change_percent",
-        ...                      "value": [3.0, 1.0], "low": [1.0, -1.0], "high": [5.0, 3.0], "reference": "age_sex"})
-        >>> averages_reading(rows)
-        'AUROC against age_sex: above clef; the interval contains 0 for simclr.'
-    """
-    protocol = in_order(rows["protocol"], PROTOCOLS)[0]
-    here = rows[rows["protocol"] == protocol]
-    said = [f"{_capital(protocol)}." if rows["protocol"].nunique() > 1 else ""]
-    average = here[here["metric"] == "auroc"]
-    if len(average):
-        said.append(reading(average, "auroc"))
-    for metric, name, up, down in (
-        ("auroc_change_percent", "AUROC", "above", "below"),
-        ("mae_change_percent", "MAE", "higher", "lower"),
-    ):
-        of = here[(here["metric"] == metric) & (here["model"] != here["reference"]) & here["value"].notna()]
-        sides: dict[str, list[str]] = {up: [], down: [], "the interval contains 0 for": []}
-        for row in sorted_rows(of).to_dict("records"):
-            clear = clear_of_zero(row["low"], row["high"], digits=1)
-            side = (up if row["value"] > 0 else down) if clear else "the interval contains 0 for"
-            sides[side].append(row["model"])
-        if len(of):
-            lists = "; ".join(f"{side} {', '.join(models)}" for side, models in sides.items() if models)
-            said.append(f"{name} against {of['reference'].iloc[0]}: {lists}.")
-    return " ".join(filter(None, said))
 
 
 def _facts(tables: Tables) -> Html:
@@ -233,10 +169,6 @@ def _facts(tables: Tables) -> Html:
     return fact_table(
         "What was judged", [], [(name, [words]) for name, words in facts if words not in ("", "–")]
     )
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _names(entries: Any) -> list[str]:
@@ -275,6 +207,7 @@ def _tasks(tables: Tables) -> list[Html]:
     heading = element("h3", "Tasks")
     if rows.empty:
         return [heading, no_rows("benchmark.csv", "no result")]
+    stores = _stores_of_tasks(tables)
     lines = []
     for task in tasks_of(rows, tables):
         of = rows[rows["task"] == task]
@@ -286,7 +219,7 @@ def _tasks(tables: Tables) -> list[Html]:
             [
                 task_name(task),
                 metric_words(of["metric"].iloc[0], of["unit"].iloc[0]),
-                ", ".join(dict.fromkeys(looks["store"])) or "–",
+                ", ".join(stores.get(task, ()) or dict.fromkeys(looks["store"])) or "–",
                 _spread(of["n"].to_numpy(float)),
                 subjects,
                 measured,
@@ -295,6 +228,16 @@ def _tasks(tables: Tables) -> list[Html]:
     headings = ["task", "judged by", "stores", "records", "subjects", "labels measured"]
     caption = "Records and subjects of the judged split; a label with too few positives or negatives is not measured"
     return [heading, table(headings, lines, caption=caption, numeric=3)]
+
+
+def _stores_of_tasks(tables: Tables) -> dict[str, list[str]]:
+    """Names of the stores that were judged on each task, as benchmark.json has them."""
+    tasks = tables.about.get("tasks")
+    return {
+        str(each.get("name")): [str(name) for name in each["stores"]]
+        for each in (tasks if isinstance(tasks, list) else [])
+        if isinstance(each, dict) and isinstance(each.get("stores"), list)
+    }
 
 
 def _spread(values: np.ndarray) -> str:

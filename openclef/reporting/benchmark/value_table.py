@@ -12,39 +12,42 @@ from openclef.reporting.benchmark.views import PROTOCOLS, in_order
 from openclef.reporting.markup import Html, breakable, element, grouped_table, join, number
 from openclef.reporting.values import better, decimals, fixed, model_order
 
+FEW = 3
+"""Columns up to which an interval stands beside its value and not beneath it, where the screen is wide."""
+
 
 def value_table(
-    rows: pd.DataFrame,
+    groups: Sequence[tuple[str, pd.DataFrame]],
     column: str,
     headings: Mapping[str, object],
     *,
     caption: str,
-    best: str | Mapping[str, str] | None = None,
+    best: Mapping[str, str] | None = None,
+    best_of_group: bool = False,
     percent: Sequence[str] = (),
     count: str = "n",
 ) -> Html:
-    """Return a table of models by the values of a column, each with its interval beneath.
+    """Return a table of models by the values of a column, each with its interval.
 
     Args:
-        rows: With model, protocol, value, low, high, the column, and the count.
+        groups: Name and rows of each group of the table, with model, value, low, high, the column, and the count.
         column: Whose values become columns.
         headings: Name of each of these, in their order.
         caption: What the table holds.
-        best: Metric by which the best of a column stands in bold, or one for each; None = nothing does.
+        best: Metric of each column whose best value stands in bold.
+        best_of_group: Whether that is the best of each group, not of the column.
         percent: Columns of changes in %, given with a sign and one decimal.
         count: Column with the number that a value was computed from; said in the heading where it is always the
             same, else beneath each value.
 
     Example:
-        >>> rows = pd.DataFrame({"model": ["clef", "age_sex"], "protocol": "probe", "task": "a", "value": [0.8, 0.7],
-        ...                      "low": 0.6, "high": 0.9, "n": 50})
-        >>> "<strong>0.800</strong>" in value_table(rows, "task", {"a": "a"}, caption="AUROC", best="auroc")
+        >>> rows = pd.DataFrame({"model": ["clef", "age_sex"], "task": "a", "value": [0.8, 0.7], "low": 0.6,
+        ...                      "high": 0.9, "n": 50})
+        >>> "<strong>0.800</strong>" in value_table([("", rows)], "task", {"a": "a"}, caption="", best={"a": "auroc"})
         True
     """
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for row in rows.to_dict("records"):
-        found.setdefault((row["protocol"], row["model"], row[column]), {str(k): v for k, v in row.items()})
-    columns = {name: _Column(rows[rows[column] == name], count, best, name) for name in headings}
+    every = pd.concat([rows for _, rows in groups])
+    columns = {name: _Column(every[every[column] == name], count, name in percent) for name in headings}
     head = [
         "model",
         *(
@@ -52,54 +55,66 @@ def value_table(
             for name, title in headings.items()
         ),
     ]
-    protocols = in_order(rows["protocol"], PROTOCOLS)
-    groups = [
-        (
-            protocol if len(protocols) > 1 else "",
-            [
-                [
-                    model,
-                    *(
-                        columns[name].cell(found.get((protocol, model, name)), name in percent)
-                        for name in headings
-                    ),
-                ]
-                for model in model_order(rows.loc[rows["protocol"] == protocol, "model"])
-            ],
-        )
-        for protocol in protocols
-    ]
-    return grouped_table(head, groups, caption=caption, class_="wide few" if len(headings) < 4 else "wide")
+    best = best or {}
+    winners = {name: _best(every[every[column] == name], best.get(name)) for name in headings}
+    bodies = []
+    for title, rows in groups:
+        found: dict[tuple[str, str], dict[Any, Any]] = {}
+        for row in rows.to_dict("records"):
+            found.setdefault((row["model"], row[column]), row)
+        if best_of_group:
+            alone = rows["model"].nunique() < 2
+            winners = {
+                name: _best(rows[rows[column] == name], None if alone else best.get(name))
+                for name in headings
+            }
+        lines = [
+            [model, *(columns[name].cell(found.get((model, name)), winners[name]) for name in headings)]
+            for model in model_order(rows["model"])
+        ]
+        bodies.append((title if len(groups) > 1 else "", lines))
+    class_ = "wide few" if len(headings) <= FEW else "wide"
+    return grouped_table(head, bodies, caption=caption, class_=class_)
+
+
+def by_protocol(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return rows by protocol, in the order in which protocols are shown.
+
+    Example:
+        >>> [name for name, _ in by_protocol(pd.DataFrame({"protocol": ["knn", "probe"]}))]
+        ['probe', 'knn']
+    """
+    return [(name, rows[rows["protocol"] == name]) for name in in_order(rows["protocol"], PROTOCOLS)]
+
+
+def _best(rows: pd.DataFrame, metric: str | None) -> float:
+    values = rows["value"].to_numpy(float)
+    values = values[np.isfinite(values)]
+    if metric is None or not len(values):
+        return float("nan")
+    return float(values.min() if better(metric, 0.0, 1.0) else values.max())
 
 
 class _Column:
-    """What the cells of one column have in common: decimals, the best value, the count."""
+    """What the cells of one column have in common: decimals, sign, the count."""
 
-    def __init__(
-        self, rows: pd.DataFrame, count: str, best: str | Mapping[str, str] | None, name: str
-    ) -> None:
-        self.digits = decimals(*rows[["value", "low", "high"]].to_numpy(float).ravel())
+    def __init__(self, rows: pd.DataFrame, count: str, percent: bool) -> None:
+        self.digits = 1 if percent else decimals(*rows[["value", "low", "high"]].to_numpy(float).ravel())
+        self.percent = percent
         self.count = count
         counts = rows[count].dropna().unique()
         self.shared = f"{count} {number(counts[0])}" if len(counts) == 1 else ""
-        metric = best.get(name) if isinstance(best, Mapping) else best
-        values = rows["value"].to_numpy(float)
-        values = values[np.isfinite(values)]
-        self.best = float("nan")
-        if metric and len(values):
-            self.best = float(values.min() if better(metric, 0.0, 1.0) else values.max())
 
-    def cell(self, row: Mapping[str, Any] | None, signed: bool) -> Html:
+    def cell(self, row: Mapping[Any, Any] | None, best: float) -> Html:
         if row is None:
             return Html()
         value, low, high = (float(row[name]) for name in ("value", "low", "high"))
-        digits = 1 if signed else self.digits
         if not np.isfinite(value):
             return element("span", "not measurable", class_="ends")
-        said = fixed(value, digits, sign=signed)
-        parts: list[object] = [element("strong", said) if value == self.best else said]
+        said = fixed(value, self.digits, sign=self.percent)
+        parts: list[object] = [element("strong", said) if value == best else said]
         if np.isfinite(low) and np.isfinite(high):
-            ends = f"{fixed(low, digits, sign=signed)} to {fixed(high, digits, sign=signed)}"
+            ends = " to ".join(fixed(end, self.digits, sign=self.percent) for end in (low, high))
             parts.append(element("span", ends, class_="ends"))
         if not self.shared:
             parts.append(element("span", f"{self.count} {number(row[self.count])}", class_="ends"))

@@ -27,7 +27,7 @@ class View(NamedTuple):
 
     Example:
         >>> View("probe", "I", 0.1).words()
-        'probe, lead I, 10 % of the labels'
+        'probe, lead I, 10 % of the training labels'
     """
 
     protocol: str
@@ -39,7 +39,7 @@ class View(NamedTuple):
 
         Example:
             >>> View("knn", "II", 1.0).words()
-            'knn, lead II, all labels'
+            'knn, lead II, all training labels'
         """
         lead = f"lead {self.lead}" if self.lead else ""
         return ", ".join(filter(None, [self.protocol, lead, share_words(self.label_share)]))
@@ -50,9 +50,9 @@ def share_words(share: float) -> str:
 
     Example:
         >>> share_words(0.01), share_words(1.0)
-        ('1 % of the labels', 'all labels')
+        ('1 % of the training labels', 'all training labels')
     """
-    return "all labels" if share == 1 else f"{100 * share:.3g} % of the labels"
+    return "all training labels" if share == 1 else f"{100 * share:.3g} % of the training labels"
 
 
 def in_order(found: Iterable[str], wanted: object) -> list[str]:
