@@ -41,7 +41,7 @@ class Planted(torch.nn.Module):
         return signal[:, 0]
 
 
-def write(folder: Path, features: np.ndarray, rows: list[dict], tasks, name: str = "planted"):
+def write(folder: Path, features, rows: list[dict], tasks, name: str = "planted"):
     """A store whose windows of 1 s are the features, (records, DIM) or (records, windows * DIM)."""
     writer = StoreWriter(folder, name=name, scale=0.001, fs=FS, leads=("I",), seconds=DIM / FS, tasks=tasks)
     records = [Record(one[None], FS, ("I",), f"{folder.name}-{i}") for i, one in enumerate(features)]
@@ -63,6 +63,7 @@ def value(result, metric: str) -> float:
 
 
 DISTANCES = (0.5, 1.0, 2.0)
+ILL = Task("planted/ill", "binary", ("ill",), ("l/ill",))
 
 
 @pytest.fixture(scope="module")
@@ -176,22 +177,19 @@ def test_regression_gives_the_closed_form_of_its_residual(tmp_path):
 
 
 def test_a_record_is_judged_by_the_mean_over_its_windows(tmp_path):
-    """Two windows with noise of their own: the distance of their mean is larger by sqrt(2)."""
+    """Half of the records have two windows with noise of their own: the variance of their mean is a half."""
     distance, features, rows = 0.8, [], []
     for seed, (label, split) in enumerate(product((0, 1), SPLITS)):
         block = gaussian(SPLITS[split], 2 * DIM, seed=seed)
-        block[:, [0, DIM]] += distance * label
-        features.append(block)
+        block[:, [0, DIM]] += 2 + distance * label
+        half = len(block) // 2
+        features += [*block[:half], *block[half:, :DIM]]
         rows += [{"split": split, "l/ill": float(label)}] * len(block)
-    store = write(
-        tmp_path / "store",
-        np.concatenate(features),
-        rows,
-        [Task("planted/ill", "binary", ("ill",), ("l/ill",))],
-    )
-    assert len(store) == 2 * len(rows)
+    store = write(tmp_path / "store", features, rows, [ILL])
+    assert len(store) == 1.5 * len(rows)
     result = evaluate(store, "ill")
-    assert value(result, "auroc") == pytest.approx(norm.cdf(distance), abs=0.01)
+    truth = np.mean([norm.cdf(distance / np.sqrt(one + other)) for one, other in product((0.5, 1), repeat=2)])
+    assert value(result, "auroc") == pytest.approx(truth, abs=0.01)
     assert set(result.metrics["n"]) == {2 * SPLITS["test"]}
 
 
@@ -218,7 +216,7 @@ def test_shuffled_labels_are_chance(tmp_path):
         for i in range(records)
     ]
     tasks = [
-        Task("planted/ill", "binary", ("ill",), ("l/ill",)),
+        ILL,
         Task("planted/shuffled", "multilabel", tuple(names[1:]), tuple(f"l/{name}" for name in names[1:])),
     ]
     store = write(tmp_path / "store", features, rows, tasks)
@@ -239,9 +237,6 @@ def test_a_model_against_itself_saved_and_loaded_differs_by_nothing(classes, tmp
         for first, second in ((loaded, loaded), (result, loaded)):
             row = openclef.compare(first, second, metric=metric, draws=20, permutations=20).iloc[0]
             assert row[["value", "low", "high", "p"]].tolist() == [0.0, 0.0, 0.0, 1.0]
-
-
-ILL = Task("planted/ill", "binary", ("ill",), ("l/ill",))
 
 
 def people(folder: Path, first: int = 0, name: str = "planted", **changed: str):
