@@ -81,7 +81,7 @@ def _row(number: int, visit: str, generator: np.random.Generator) -> list[str]:
         "Visit_no": "2" if number == 11 else "1",
         "Visits": "2" if patient == 0 else "1",
         "Age": "90" if number == 9 else str(int(generator.integers(18, 89))),
-        "Gender": "U" if number == 9 else "MF"[patient % 2],
+        "Gender": "U" if number == 9 else "MF"[(patient + patient // 16) % 2],
         "Triage_SBP": "0" if number == 8 else str(int(generator.integers(90, 190))),
         "Triage_DBP": "" if number == 8 else f"{int(generator.integers(50, 110))}.0",
         "Triage_acuity": "" if number == 8 else ACUITIES[number % 5],
