@@ -121,7 +121,7 @@ def _family_rows(
             parts = [draws.of(by_task[task], model, metric) for task in chosen]
             if named:
                 others = [draws.of(against[task], named, metric) for task in chosen]
-                parts = [100 * (part / other - 1) for part, other in zip(parts, others)]
+                parts = [_change_percent(part, other) for part, other in zip(parts, others)]
             mean = np.mean(parts, axis=0)  # the value, then its draws
             low, high = _interval(mean[1:])
             rows.append(
@@ -136,6 +136,12 @@ def _family_rows(
                 }
             )
     return rows
+
+
+def _change_percent(values: NDArray[np.floating], reference: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Change in %; NaN where the reference is 0, as an error is that predicts a target from itself."""
+    whole = np.where(reference == 0, np.nan, reference)
+    return 100 * (values / whole - 1)
 
 
 def _interval(samples: NDArray[np.floating]) -> tuple[float, float]:

@@ -284,6 +284,8 @@ def _judge_all(
 ) -> tuple[list[Judged], list[dict[str, Any]], dict[str, int]]:
     """Judge what is not judged yet; what cannot be judged is given with its reason."""
     found = {cell.place: find_judged(cell, grid, out) for cell in cells}
+    if not cells:
+        raise ValueError("there is nothing to judge; pass models, or baselines that the protocols take.")
     waiting = sum(one is None for one, _ in found.values())
     console.print(f"{len(cells)} cells in {out}: {len(cells) - waiting} judged before, {waiting} to judge")
     judged, skipped, done = [], [], 0

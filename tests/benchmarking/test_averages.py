@@ -5,7 +5,7 @@ import pytest
 
 import openclef
 from openclef.benchmarking import cell, joint_draws
-from openclef.benchmarking.averages import common_tasks
+from openclef.benchmarking.averages import _change_percent, common_tasks
 from openclef.benchmarking.kept import Kept
 from openclef.protocol.scoring import stack
 from openclef.statistics import bootstrap
@@ -113,6 +113,12 @@ def test_a_task_that_a_model_lacks_is_left_out_for_all(write_store, planted, few
     assert pick(without, "a", "auroc")["tasks"] == 2
     expected = [value(without, "a", task, "auroc") for task in ("tiny/labels", "second/af")]
     assert pick(without, "a", "auroc")["value"] == pytest.approx(np.mean(expected))
+
+
+def test_a_reference_without_error_has_no_change():
+    changes = _change_percent(np.array([1.0, 3.0]), np.array([0.0, 2.0]))
+    assert np.isnan(changes[0])
+    assert changes[1] == 50
 
 
 def test_no_cells_have_no_tasks():

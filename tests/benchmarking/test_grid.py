@@ -271,6 +271,11 @@ def test_settings_that_cannot_be_right(store, planted, few, tmp_path, settings, 
         openclef.benchmark([planted()], store, tmp_path / "out", **{**few, **settings})
 
 
+def test_nothing_to_judge(store, few, tmp_path):
+    with pytest.raises(ValueError, match="there is nothing to judge"):
+        openclef.benchmark([], store, tmp_path / "out", protocols="finetune", **few)
+
+
 def test_stores_that_cannot_be_right(store, planted, few, tmp_path):
     with pytest.raises(ValueError, match="No store is given"):
         openclef.benchmark([planted()], [], tmp_path / "a", **few)
