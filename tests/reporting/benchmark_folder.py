@@ -43,13 +43,21 @@ PARTS = {
 }
 
 
-def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: int = 7, seed: int = 0) -> Path:
+def write_benchmark(
+    folder: Path,
+    *,
+    models: dict[str, float] = SKILL,
+    tasks: int = 7,
+    leads: tuple[str, ...] = LEADS,
+    seed: int = 0,
+) -> Path:
     """Write a benchmark's folder.
 
     Args:
         folder: Where.
         models: How well each does, 0 to 1; all but age_sex also with age and sex appended.
         tasks: So many of the tasks, regression ones last.
+        leads: Leads.
         seed: Of the numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +67,7 @@ def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: in
     used = every[: tasks - 2] + every[-2:] if tasks > 2 else every[:tasks]
     cells = [
         {"model": name, "task": task, "protocol": protocol, "lead": lead, "label_share": share}
-        for task, lead, share, name in product(used, LEADS, SHARES, names)
+        for task, lead, share, name in product(used, leads, SHARES, names)
         for protocol in _protocols(name, lead, share)
     ]
     metrics, labels, bins = [], [], []
@@ -88,7 +96,7 @@ def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: in
             "model": "ecg_fm",
             "reason": reason,
         }
-        for lead, protocol, share in product(LEADS, ("probe", "knn"), SHARES)
+        for lead, protocol, share in product(leads, ("probe", "knn"), SHARES)
     ]
     skipped.append(
         {
@@ -105,7 +113,7 @@ def write_benchmark(folder: Path, *, models: dict[str, float] = SKILL, tasks: in
         "settings": {
             "tasks": used,
             "protocols": ["probe", "knn", "finetune"],
-            "leads": list(LEADS),
+            "leads": list(leads),
             "label_shares": list(SHARES),
             "baselines": ["random_encoder", "age_sex", "features"],
             "seeds": [0, 1, 2, 3, 4],

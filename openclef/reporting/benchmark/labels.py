@@ -21,6 +21,7 @@ from openclef.reporting.benchmark.views import (
 )
 from openclef.reporting.drawing import Style, among, model_key
 from openclef.reporting.markup import Html, Section, breakable, element, folded, join, number, table
+from openclef.reporting.values import interval
 
 _OPEN = 12
 """A task with more labels is folded, but for the first task."""
@@ -136,25 +137,27 @@ def labels_reading(rows: pd.DataFrame) -> str:
     """Say which model is ahead on most labels, and how many intervals contain chance.
 
     Args:
-        rows: Of labels.csv, of one task: model, label, auroc, auroc_low.
+        rows: Of labels.csv, of one task: model, label, auroc, auroc_low, auroc_high.
 
     Example:
         >>> rows = pd.DataFrame({"model": ["clef", "age_sex"], "label": "AF", "auroc": [0.9, 0.6],
-        ...                      "auroc_low": [0.8, 0.4]})
+        ...                      "auroc_low": [0.8, 0.4], "auroc_high": [0.95, 0.7]})
         >>> labels_reading(rows)
-        'Highest: clef. Interval reaches down to 0.5 or below: age_sex on 1.'
+        'Highest: clef, 0.900 [0.800, 0.950]. Interval reaches down to 0.5 or below: age_sex on 1.'
     """
     known = rows[rows["auroc"].notna()]
     if known.empty:
         return ""
-    best = known.loc[known.groupby("label", sort=False)["auroc"].idxmax(), "model"].value_counts()
+    highest = known.loc[known.groupby("label", sort=False)["auroc"].idxmax()]
+    best = highest["model"].value_counts()
     leaders = [name for name in best.index if best[name] == best.iloc[0]]
-    count = known["label"].nunique()
-    said = f"Highest: {leaders[0]}." if count == 1 else ""
-    said = (
-        said
-        or f"Highest on most labels: {', '.join(leaders)} ({best.iloc[0]} of {count}{' each' * (len(leaders) > 1)})."
-    )
+    if len(highest) == 1:
+        first = highest.iloc[0]
+        ends = {"value": first["auroc"], "low": first["auroc_low"], "high": first["auroc_high"]}
+        said = f"Highest: {leaders[0]}, {interval(ends)}."
+    else:
+        each = " each" if len(leaders) > 1 else ""
+        said = f"Highest on most labels: {', '.join(leaders)} ({best.iloc[0]} of {len(highest)}{each})."
     chance = known[known["auroc_low"].round(3) <= 0.5]["model"].value_counts()
     if len(chance):
         listed = ", ".join(
