@@ -15,7 +15,7 @@ from tests.eighteen_tasks import (
     SMALL,
     WITHOUT_PEOPLE,
     convert_layouts,
-    run_benchmarks,
+    run_benchmark,
     write_layouts,
 )
 
@@ -31,8 +31,8 @@ def stores(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def benchmarks(stores, tmp_path_factory):
-    return run_benchmarks(stores, tmp_path_factory.mktemp("benchmarks"))
+def benchmark(stores, tmp_path_factory):
+    return run_benchmark(stores, tmp_path_factory.mktemp("benchmark") / "all")
 
 
 def test_the_stores_are_whole_and_declare_the_tasks(stores):
@@ -62,52 +62,47 @@ def test_every_task_can_be_measured(stores):
             assert measurable.sum() >= min(2, len(task.labels)), name
 
 
-def test_every_task_has_a_number_with_an_interval(benchmarks):
-    found = set()
-    for benchmark in benchmarks.values():
-        table = benchmark.metrics
-        whole = table[(table["part"] == "") & (table["condition"] == "") & (table["model"] == MODEL)]
-        for task, rows in whole.groupby("task"):
-            kind = "mae" if task.endswith(("/sbp", "/dbp", "/lvef")) else "auroc"
-            row = rows.set_index("metric").loc[kind]
-            assert np.isfinite([row["value"], row["low"], row["high"]]).all(), task
-            assert row["low"] <= row["value"] <= row["high"], task
-            assert row["n"] >= 20, task
-            found.add(task)
-    assert found == set(TASKS)
+def test_every_task_has_a_number_with_an_interval(benchmark):
+    table = benchmark.metrics
+    whole = table[(table["part"] == "") & (table["condition"] == "") & (table["model"] == MODEL)]
+    for task, rows in whole.groupby("task"):
+        kind = "mae" if task.endswith(("/sbp", "/dbp", "/lvef")) else "auroc"
+        row = rows.set_index("metric").loc[kind]
+        assert np.isfinite([row["value"], row["low"], row["high"]]).all(), task
+        assert row["low"] <= row["value"] <= row["high"], task
+        assert row["n"] >= 20, task
+    assert set(whole["task"]) == set(TASKS)
 
 
-def test_every_number_has_an_interval(benchmarks):
-    for benchmark in benchmarks.values():
-        for table in (benchmark.metrics, benchmark.comparisons, benchmark.averages):
-            measured = table[np.isfinite(table["value"])]
-            assert len(measured)
-            assert np.isfinite(measured[["low", "high"]]).all(axis=None)
-            assert (measured["low"] <= measured["high"]).all()
+def test_every_number_has_an_interval(benchmark):
+    for table in (benchmark.metrics, benchmark.comparisons, benchmark.averages):
+        measured = table[np.isfinite(table["value"])]
+        assert len(measured)
+        assert np.isfinite(measured[["low", "high"]]).all(axis=None)
+        assert (measured["low"] <= measured["high"]).all()
 
 
-def test_the_baselines_stand_beside_the_model(benchmarks):
-    """Nothing is skipped but age and sex, where the data do not know them."""
-    for lead, benchmark in benchmarks.items():
-        declared = [task for name, small in SMALL.items() if small.lead == lead for task in _tasks(name)]
-        judged = benchmark.metrics.groupby("task")["model"].agg(set)
-        skipped = benchmark.skipped
-        assert set(skipped["model"]) <= {"age_sex"}
-        assert set(skipped["task"]) == {task for task in declared if task in WITHOUT_PEOPLE}
-        for task in declared:
-            expected = {MODEL, "random_encoder", "features"}
-            if task not in WITHOUT_PEOPLE:
-                expected |= {"age_sex", *(f"{name} + age_sex" for name in expected)}
-            assert judged[task] == expected, task
+def test_each_task_stands_on_its_own_lead_and_in_one_average(benchmark):
+    leads = benchmark.metrics.groupby("task")["lead"].unique().map(list).to_dict()
+    assert leads == {task: [small.lead] for name, small in SMALL.items() for task in DATABASES[name].tasks}
+    averages = benchmark.averages
+    assert set(averages["lead"]) == set(benchmark.ranks["lead"]) == {"own"}
+    alone = averages[averages["model"] == MODEL].set_index("metric")
+    assert alone.loc["auroc", "tasks"] == 15
+    assert alone.loc["mae_change_percent", "tasks"] == 5
 
 
-def test_the_pages_name_every_task(benchmarks):
-    pages = "".join(
-        (benchmark.folder / "report.html").read_text(encoding="utf-8") for benchmark in benchmarks.values()
-    )
+def test_the_baselines_stand_beside_the_model_and_nothing_is_skipped(benchmark):
+    assert benchmark.skipped.empty
+    judged = benchmark.metrics.groupby("task")["model"].agg(set)
     for task in TASKS:
-        assert task in pages
+        expected = {MODEL, "random_encoder", "features"}
+        if task not in WITHOUT_PEOPLE:
+            expected |= {"age_sex", *(f"{name} + age_sex" for name in expected)}
+        assert judged[task] == expected, task
 
 
-def _tasks(database: str) -> tuple[str, ...]:
-    return DATABASES[database].tasks
+def test_the_page_names_every_task(benchmark):
+    page = (benchmark.folder / "report.html").read_text(encoding="utf-8")
+    for task in TASKS:
+        assert task in page

@@ -35,7 +35,7 @@ def group_cells(judged: Sequence[Judged]) -> Iterator[tuple[dict[str, Any], Cell
     groups: dict[tuple[str, str, float], Cells] = {}
     for each in judged:
         cell = each.cell
-        group = groups.setdefault((cell.protocol, cell.lead, cell.label_share), {})
+        group = groups.setdefault((cell.protocol, cell.lead_of_group, cell.label_share), {})
         for model in each.models:
             group.setdefault(model, {})[cell.task.name] = each
     for (protocol, lead, share), cells in groups.items():

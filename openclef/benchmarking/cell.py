@@ -25,6 +25,7 @@ from openclef.task import Task
 
 __all__ = ["Cell", "Grid", "Judged", "find_judged", "judge", "read_predictions"]
 
+OWN = "own"  # stands for the lead in averages and ranks where each task has its own
 RESULT_FILES = ("evaluation.json", "metrics.json", "predictions.parquet")
 
 
@@ -34,7 +35,8 @@ class Grid:
 
     Args:
         split: Judged split.
-        seeds: Of random encoders and of training.
+        seeds: Of random encoders and of label budgets.
+        training_seeds: Of network protocols.
         by: Parts that are judged too, with all training labels.
         conditions: That are judged too, with all training labels.
         draws: Bootstrap draws.
@@ -54,6 +56,7 @@ class Grid:
 
     split: str = "test"
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    training_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     by: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
     draws: int = 1000
@@ -65,6 +68,15 @@ class Grid:
     batch_size: int = 256
     device: str | None = None
     workers: int = -1
+
+    def seeds_of(self, protocol: str) -> tuple[int, ...]:
+        """The seeds of a protocol.
+
+        Example:
+            >>> Grid(training_seeds=(0,)).seeds_of("finetune")
+            (0,)
+        """
+        return self.training_seeds if protocol in NETWORK_PROTOCOLS else self.seeds
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,7 @@ class Cell:
         label_share: Share of the training subjects whose labels are used.
         competitor: Who is judged.
         stores: The stores that declare the task.
+        own_lead: Whether each task of the grid is judged on one lead of its own.
 
     Example:
         >>> task = Task("a/af", "binary", ("af",), ("af",))
@@ -91,10 +104,16 @@ class Cell:
     label_share: float
     competitor: Competitor
     stores: tuple[Store, ...]
+    own_lead: bool = False
 
     def __str__(self) -> str:
         share = f", {self.label_share:g} of the labels" if self.label_share < 1 else ""
         return f"{self.task.name}, lead {self.lead}, {self.protocol}{share}: {self.competitor.name}"
+
+    @property
+    def lead_of_group(self) -> str:
+        """The lead under which averages and ranks are taken: its name, or "own" where each task has its own."""
+        return OWN if self.own_lead else self.lead
 
     @property
     def place(self) -> Path:
@@ -133,7 +152,7 @@ class Cell:
             "records": [store.info["records_sha256"] for store in self.stores],
             "signals": [hash_of({"shards": store.info["shards"]}) for store in self.stores],
             "split": grid.split,
-            "seeds": list(grid.seeds) if seeded else None,
+            "seeds": list(grid.seeds_of(self.protocol)) if seeded else None,
             "by": list(grid.by) if whole else [],
             "conditions": [asdict(one) for one in grid.conditions] if whole else [],
             "draws": grid.draws,
@@ -301,13 +320,13 @@ def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
 def _evaluate(cell: Cell, grid: Grid, out: Path, trainings: Path) -> Any:
     whole = cell.label_share == 1
     return evaluate(
-        cell.competitor.model(cell.protocol, grid.seeds),
+        cell.competitor.model(cell.protocol, grid.seeds_of(cell.protocol)),
         cell.stores,
         cell.task.name,
         protocol=cell.protocol,
         lead=cell.lead,
         name=cell.competitor.name,
-        seeds=grid.seeds,
+        seeds=grid.seeds_of(cell.protocol),
         label_share=cell.label_share,
         split=grid.split,
         by=grid.by if whole else (),

@@ -126,7 +126,13 @@ def _parser() -> Any:
     add("--out", type=str, required=True, help="folder for cells, tables and report.html")
     add("--tasks", nargs="*", type=str, default=None, help="all that the stores declare by default")
     add("--protocols", nargs="+", type=str, default=["probe"], help="of probe, knn, finetune, scratch")
-    add("--leads", nargs="+", type=str, default=["I"], help="leads by name")
+    add(
+        "--leads",
+        nargs="+",
+        type=str,
+        default=None,
+        help="leads by name; by default one a task: I, or where its stores lack that their first",
+    )
     add(
         "--label_shares",
         nargs="+",
@@ -148,6 +154,7 @@ def _parser() -> Any:
         default=[0, 1, 2, 3, 4],
         help="of random encoders, training and budgets",
     )
+    add("--training_seeds", nargs="+", type=int, default=None, help="of finetune and scratch, where fewer")
     add(
         "--conditions",
         type=list[dict[str, Any]],

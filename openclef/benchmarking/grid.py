@@ -19,16 +19,17 @@ from rich.progress import track
 
 import openclef
 from openclef.benchmarking.averages import average_rows
-from openclef.benchmarking.cell import Cell, Grid, Judged, find_judged, judge
+from openclef.benchmarking.cell import OWN, Cell, Grid, Judged, find_judged, judge
 from openclef.benchmarking.comparisons import comparison_rows
 from openclef.benchmarking.competitor import Architecture, Competitor, name_models
 from openclef.benchmarking.contents import label_rows, metric_rows, reliability_rows
 from openclef.benchmarking.kept import Kept
 from openclef.benchmarking.ranks import rank_rows
-from openclef.benchmarking.sources import describe_store, find_tasks, open_sources
+from openclef.benchmarking.sources import describe_store, find_tasks, leads_of, open_sources
 from openclef.benchmarking.tables import TABLES, Benchmark, write_table
 from openclef.condition import Condition, check_conditions
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
+from openclef.protocol.baselines import has_age_sex
 from openclef.protocol.evaluation import SPLITS
 from openclef.protocol.ledger import read_looks
 from openclef.protocol.methods import BASELINES
@@ -52,10 +53,11 @@ def benchmark(
     *,
     tasks: Sequence[str] | str | None = None,
     protocols: Sequence[str] | str = ("probe",),
-    leads: Sequence[str] | str = ("I",),
+    leads: Sequence[str] | str | None = None,
     label_shares: Sequence[float] | float = (1.0,),
     baselines: Sequence[str] = ("random_encoder", "age_sex", "features"),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    training_seeds: Sequence[int] | None = None,
     conditions: Sequence[Condition] = (),
     by: Sequence[str] | str = ("sex", "age_band"),
     split: str = "test",
@@ -82,11 +84,13 @@ def benchmark(
         out: Folder for cells, tables and what may be used again.
         tasks: Names; None = all that the stores declare. A task is judged on all stores that declare it.
         protocols: Of "probe", "knn", "finetune" and "scratch".
-        leads: Leads by name.
+        leads: Leads by name, each task on those of them that its stores have. None = one lead a task: I, or where its
+            stores lack that their first, so that averages and ranks are over all tasks.
         label_shares: Shares of the training subjects whose labels are used.
-        baselines: Of "random_encoder" (under "probe" and "knn"), "age_sex" and "features" (under "probe"), and
-            "scratch", which is the same as the protocol of that name.
+        baselines: Of "random_encoder" (under "probe" and "knn"), "age_sex" (under "probe", where the stores know age or
+            sex) and "features" (under "probe"), and "scratch", which is the same as the protocol of that name.
         seeds: Of random encoders, of training, and of label budgets.
+        training_seeds: Of "finetune" and "scratch", where they shall be fewer; None = seeds.
         conditions: Changed recordings that the fitted models judge too, with all training labels.
         by: Parts of the judged records that stand apart too, with all training labels: "sex", "age_band", "store".
         split: "test", or "val" while you choose anything.
@@ -130,18 +134,21 @@ def benchmark(
     shares = list(dict.fromkeys(float(share) for share in _listed(label_shares)))
     for share in shares:
         check_share(share)
-    places = list(dict.fromkeys(canonical_lead(lead) for lead in _listed(leads)))
+    trained = tuple(seeds if training_seeds is None else training_seeds)
+    places = None if leads is None else list(dict.fromkeys(canonical_lead(lead) for lead in _listed(leads)))
     for name, values in (
         ("leads", places),
         ("label_shares", shares),
         ("protocols", wanted),
         ("seeds", list(seeds)),
+        ("training_seeds", trained),
     ):
-        if not values:
+        if values is not None and not values:
             raise ValueError(f"{name} are empty; pass at least one.")
     grid = Grid(
         split=split,
         seeds=tuple(seeds),
+        training_seeds=trained,
         by=tuple(_listed(by)),
         conditions=tuple(conditions),
         draws=draws,
@@ -168,7 +175,7 @@ def benchmark(
             "settings": {
                 "tasks": _listed(tasks or ()),
                 "protocols": wanted,
-                "leads": places,
+                "leads": [OWN] if places is None else places,
                 "label_shares": shares,
                 "baselines": among,
                 **asdict(grid),
@@ -249,10 +256,10 @@ def _cells(
     architecture: Architecture,
     tasks: Mapping[str, list[Store]],
     protocols: Sequence[str],
-    leads: Sequence[str],
+    leads: Sequence[str] | None,
     label_shares: Sequence[float],
 ) -> Iterator[Cell]:
-    def competitors(protocol: str) -> list[Competitor]:
+    def competitors(protocol: str, stores: Sequence[Store]) -> list[Competitor]:
         if protocol == "scratch":
             return [_baseline("scratch", architecture)]
         if protocol in NETWORK_PROTOCOLS:
@@ -260,16 +267,25 @@ def _cells(
         beside = [
             name
             for name in baselines
-            if name == "random_encoder" or (name in ONLY_PROBE and protocol == "probe")
+            if name == "random_encoder"
+            or (name in ONLY_PROBE and protocol == "probe" and (name != "age_sex" or _known_age_sex(stores)))
         ]
         return [*given, *(_baseline(name, architecture) for name in beside)]
 
     for task, stores in tasks.items():
-        for lead in leads:
+        for lead in leads_of(stores, leads):
             for share in label_shares:
                 for protocol in protocols:
-                    for each in competitors(protocol):
-                        yield Cell(stores[0].tasks[task], lead, protocol, share, each, tuple(stores))
+                    for each in competitors(protocol, stores):
+                        yield Cell(
+                            stores[0].tasks[task], lead, protocol, share, each, tuple(stores), leads is None
+                        )
+
+
+def _known_age_sex(stores: Sequence[Store]) -> bool:
+    """Whether a store knows the age or the sex of anyone to train on."""
+    tables = [store.records.reindex(columns=["split", "age_years", "sex"]) for store in stores]
+    return any(has_age_sex(table, (table["split"] == "train").to_numpy()) for table in tables)
 
 
 def _baseline(name: str, architecture: Architecture) -> Competitor:

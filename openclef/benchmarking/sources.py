@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from openclef.database.conversion import convert
-from openclef.shards import sha256_of, write_json
+from openclef.database.own_table import is_table, store_of_table
 from openclef.store import Store, open_store
 
-__all__ = ["describe_store", "find_tasks", "open_sources"]
+__all__ = ["describe_store", "find_tasks", "leads_of", "open_sources"]
 
 
 def open_sources(stores: Any, out: Path, *, quiet: bool = False) -> list[Store]:
@@ -41,14 +39,14 @@ def open_sources(stores: Any, out: Path, *, quiet: bool = False) -> list[Store]:
         raise ValueError(
             "No store is given; pass a store, a CSV file that lists your own files, or a list of these."
         )
-    tables = [Path(each) for each in given if _is_table(each)]
+    tables = [Path(each) for each in given if is_table(each)]
     stems = [table.stem.casefold() for table in tables]
     twice = [str(table) for table, stem in zip(tables, stems) if stems.count(stem) > 1]
     if twice:
         raise ValueError(f"{', '.join(twice)} have the same name, and so would their tasks; rename one.")
     opened = [
-        _convert(Path(each), out, quiet)
-        if _is_table(each)
+        store_of_table(each, out / "stores" / Path(each).stem, quiet=quiet)
+        if is_table(each)
         else each
         if isinstance(each, Store)
         else open_store(each)
@@ -90,6 +88,29 @@ def find_tasks(stores: Sequence[Store], tasks: Sequence[str] | str | None = None
     return {task: [store for store in stores if task in store.tasks] for task in wanted}
 
 
+def leads_of(stores: Sequence[Store], leads: Sequence[str] | None = None) -> list[str]:
+    """The leads that a task is judged on.
+
+    Args:
+        stores: Those that declare it.
+        leads: Leads asked for; None = one: I, or the first of the first store that all have.
+
+    Returns:
+        Those asked for that all stores have, or all asked for where they have none of them: the cells then say what
+        is missing.
+
+    Example:
+        >>> leads_of([], ["II"])
+        ['II']
+    """
+    common = (
+        [lead for lead in stores[0].leads if all(lead in store.leads for store in stores)] if stores else []
+    )
+    if leads is None:
+        return ["I"] if "I" in common else common[:1] or ["I"]
+    return [lead for lead in leads if lead in common] or list(leads)
+
+
 def describe_store(store: Store) -> dict[str, Any]:
     """What `benchmark.json` says of a store.
 
@@ -112,20 +133,3 @@ def describe_store(store: Store) -> dict[str, Any]:
         "citation": store.info.get("citation", ""),
         "tasks": list(store.tasks),
     }
-
-
-def _is_table(given: Any) -> bool:
-    return isinstance(given, (str, Path)) and Path(given).suffix.lower() == ".csv"
-
-
-def _convert(table: Path, out: Path, quiet: bool) -> Store:
-    folder, note = out / "stores" / table.stem, out / "stores" / f"{table.stem}.json"
-    if not table.is_file():
-        raise FileNotFoundError(f"{table} is missing; pass the CSV file that lists your files, or a store.")
-    now = {"csv": str(table.absolute()), "sha256": sha256_of(table)}
-    changed = note.is_file() and json.loads(note.read_text(encoding="utf-8")).get("sha256") != now["sha256"]
-    if (folder / "dataset.json").is_file() and note.is_file() and not changed:
-        return open_store(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, now)  # before the conversion: what was begun with another table is begun anew
-    return convert("files", table, folder, overwrite=changed, progress=not quiet)

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
+from tables import write_results
 
 import openclef
 from openclef.checkpoint import is_finished
@@ -152,6 +153,7 @@ def main() -> None:
     out = given.out / ("benchmark" if given.split == "test" else f"benchmark_{given.split}")
     judge(stores, runs, out, given.split)
     print(f"page: {openclef.report(out)}")
+    print(f"tables: {write_results(out, given.out / f'results_{given.split}')}")
 
 
 if __name__ == "__main__":

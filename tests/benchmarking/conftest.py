@@ -39,7 +39,9 @@ class Planted(torch.nn.Module):
         return features + self.noise * torch.stack(drawn)
 
 
-def write(folder, *, records=240, seed=0, tasks=(LABELS, COPY, AGE), metadata=True, name="tiny"):
+def write(
+    folder, *, records=240, seed=0, tasks=(LABELS, COPY, AGE), metadata=True, name="tiny", leads=("I", "II")
+):
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(records, 8))
     flags = generator.random((records, 2)) < 0.4
@@ -58,11 +60,9 @@ def write(folder, *, records=240, seed=0, tasks=(LABELS, COPY, AGE), metadata=Tr
         if metadata:
             row |= {"age_years": age[i] if i % 7 else None, "sex": ("female", "male", "")[i % 3]}
         rows.append(row)
-    writer = StoreWriter(
-        folder, name=name, scale=0.001, fs=50, leads=("I", "II"), seconds=2, tasks=list(tasks)
-    )
+    writer = StoreWriter(folder, name=name, scale=0.001, fs=50, leads=leads, seconds=2, tasks=list(tasks))
     signals = np.pad(np.repeat(features, 12, axis=1), ((0, 0), (0, 4)), mode="edge")
-    made = [Record(np.stack([s, 0.5 * s]), 50, ("I", "II"), f"r{seed}-{i}") for i, s in enumerate(signals)]
+    made = [Record(np.stack([s, 0.5 * s]), 50, leads, f"r{seed}-{i}") for i, s in enumerate(signals)]
     writer.write_part(0, made, rows)
     return writer.finish()
 

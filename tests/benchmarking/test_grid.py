@@ -13,6 +13,7 @@ from openclef.database.conversion import convert as run_convert
 from openclef.protocol.baselines import random_encoder
 from openclef.protocol.network import Finetuning
 from openclef.shards import hold_folder
+from openclef.task import Task
 
 
 @pytest.fixture
@@ -163,12 +164,9 @@ def test_what_cannot_be_judged_is_listed_and_the_rest_goes_on(store, planted, fe
     )
     assert set(found.metrics["model"]) == {"clean", "clean + age_sex"}
     assert found.skipped[["lead", "model"]].to_numpy().tolist() == [
-        ["I", "leaked"],
-        ["V6", "clean"],
-        ["V6", "leaked"],
-    ]
+        ["I", "leaked"]
+    ]  # no store has V6: not asked
     assert "were in the encoder's pretraining" in found.skipped["reason"][0]
-    assert "V6" in found.skipped["reason"][1]
     for table in (found.labels, found.comparisons, found.ranks):
         assert table.empty
     with pytest.raises(ValueError, match=r"none of 1 cells can be judged: .*pretraining"):
@@ -189,7 +187,7 @@ def test_files_of_ones_own_in_a_csv_are_converted_once(planted, few, tmp_path, m
         converted.append(settings["overwrite"])
         return run_convert(*given, **settings)
 
-    monkeypatch.setattr("openclef.benchmarking.sources.convert", convert)
+    monkeypatch.setattr("openclef.database.own_table.convert", convert)
     ask = {"baselines": (), **few}
     found = openclef.benchmark([planted(0.2)], table, tmp_path / "out", **ask)
     openclef.benchmark([planted(0.2)], [str(table)], tmp_path / "out", **ask)
@@ -299,3 +297,53 @@ def test_the_table_stands_side_by_side(bench):
 def test_grid_is_named_in_the_package():
     assert openclef.benchmark is grid.benchmark
     assert openclef.Benchmark is Benchmark
+
+
+def test_each_task_has_its_own_lead_unless_leads_are_named(store, write_store, planted, few, tmp_path):
+    task = Task("holter/age", "regression", ("age",), ("l/age",), unit="years")
+    other = write_store(tmp_path / "holter", tasks=(task,), name="holter", leads=("MLII", "V1"))
+    ask = {"tasks": ("tiny/age", "holter/age"), "baselines": (), **few}
+    found = openclef.benchmark({"a": planted(0.2)}, [store, other], tmp_path / "out", **ask)
+    leads = found.metrics.groupby("task")["lead"].unique().map(list).to_dict()
+    assert leads == {"tiny/age": ["I"], "holter/age": ["MLII"]}
+    named = openclef.benchmark(
+        {"a": planted(0.2)}, [store, other], tmp_path / "out", leads=("II", "V1"), **ask
+    )
+    leads = named.metrics.groupby("task")["lead"].unique().map(list).to_dict()
+    assert leads == {"tiny/age": ["II"], "holter/age": ["V1"]}
+    assert named.skipped.empty
+
+
+def test_averages_over_own_leads_are_over_all_tasks(store, write_store, planted, few, tmp_path):
+    task = Task("holter/age", "regression", ("age",), ("l/age",), unit="years")
+    other = write_store(tmp_path / "holter", tasks=(task,), name="holter", leads=("MLII", "V1"))
+    ask = {"tasks": ("tiny/age", "holter/age"), "reference": "b", "baselines": (), **few}
+    found = openclef.benchmark(
+        {"a": planted(0.2), "b": planted(2.0)}, [store, other], tmp_path / "out", **ask
+    )
+    row = found.averages[(found.averages["model"] == "a")].iloc[0]
+    assert (row["lead"], row["metric"], row["tasks"]) == ("own", "mae_change_percent", 2)
+    mae = found.metrics[(found.metrics["metric"] == "mae") & (found.metrics["part"] == "")]
+    mae = mae.set_index(["model", "task"])["value"]
+    changes = [100 * (mae["a", name] / mae["b", name] - 1) for name in ask["tasks"]]
+    assert row["value"] == pytest.approx(np.mean(changes))
+    assert set(found.ranks["lead"]) == {"own"}
+    page = openclef.report(found.folder).read_text()
+    assert "each task’s own lead" in page
+    assert "I (tiny/age), MLII (holter/age)" in page
+
+
+def test_trainings_may_have_fewer_seeds(store, planted, few, tmp_path):
+    ask = {**few, "seeds": (0, 1), "training_seeds": (0,), "finetuning": Finetuning(epochs=1)}
+    architecture = random_encoder("resnext1d_small", preprocessing=planted().preprocessing)
+    found = openclef.benchmark(
+        {"a": architecture},
+        store,
+        tmp_path / "out",
+        tasks="tiny/age",
+        baselines=("random_encoder", "scratch"),
+        **ask,
+    )
+    seeds = found.metrics.drop_duplicates("model").set_index("model")["seeds"]
+    assert seeds["random_encoder"] == 2
+    assert seeds["scratch"] == 1

@@ -6,7 +6,7 @@ import pandas as pd
 
 from openclef.reporting.benchmark.tables import Tables
 from openclef.reporting.benchmark.value_table import by_protocol, value_table
-from openclef.reporting.benchmark.views import in_order, no_rows, share_words
+from openclef.reporting.benchmark.views import in_order, lead_words, no_rows, share_words
 from openclef.reporting.markup import Html, element, folded
 from openclef.reporting.values import WITH_AGE_SEX, clear_of_zero, reading, sorted_rows
 
@@ -42,7 +42,7 @@ def averages(tables: Tables) -> list[Html]:
     parts = [heading]
     for place, (lead, share) in enumerate(places):
         groups = average_groups(rows[(rows["lead"] == lead) & (rows["label_share"] == share)])
-        words = f"lead {lead}, {share_words(share)}"
+        words = f"{lead_words(lead)}, {share_words(share)}"
         body = value_table(
             groups,
             "metric",

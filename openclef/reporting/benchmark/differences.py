@@ -26,6 +26,8 @@ from openclef.reporting.values import WITH_AGE_SEX, base_of, clear_of_zero, inte
 
 MOST = 20
 """Rows of a task's figure; where a task has more, the figures are parted by the second model."""
+LIMIT = 2_500
+"""Rows of a table at most; the file has all."""
 
 
 def differences_section(tables: Tables) -> Section:
@@ -50,7 +52,8 @@ def differences_section(tables: Tables) -> Section:
         "p",
         "First model minus second, on the same records; 95 % interval of the paired bootstrap. p: paired permutation "
         f"test{f' of {number(draws)} permutations' if isinstance(draws, int) else ''}, adjusted after Holm over the "
-        "comparisons of one task, lead and label share. Where the interval contains 0, no difference was shown.",
+        "comparisons of one task, lead and label share. Where the interval contains 0, no difference was shown. "
+        "comparisons.csv has all of them.",
     )
     styles = styles_of(tables)
     of_numbers = tables.metrics[tables.metrics["metric"] == "mae"].drop_duplicates("task")
@@ -61,20 +64,25 @@ def differences_section(tables: Tables) -> Section:
 
 def _view(tables: Tables, view: View, styles: dict[str, Style], units: dict[str, str]) -> Html:
     rows = tables.comparisons
+    drawn = view.label_share == rows["label_share"].max()
     rows = rows[(rows["lead"] == view.lead) & np.isclose(rows["label_share"], view.label_share)]
     rows = rows[(rows["protocol"] == view.protocol) | ~rows["protocol"].isin(_protocols(tables, view))]
     rows = _ordered(rows)
     parts: list[Html] = []
-    for name, of in _kinds(rows, str(tables.setting("reference", ""))):
+    for name, of in _kinds(rows, str(tables.setting("reference", ""))) if drawn else ():
         panels = [
-            _forest(
-                of[(of["task"] == task) & (of["metric"] == metric)], task, metric, units.get(task, ""), styles
-            )
+            _forest(some, str(task), str(metric), units.get(str(task), ""), styles)
             for task in tasks_of(of, tables)
-            for metric in dict.fromkeys(of.loc[of["task"] == task, "metric"])
+            for metric, some in of[of["task"] == task].groupby("metric", sort=False)
         ]
         parts.append(folded(name, several(panels)) if parts else several(panels))
-    return join([*parts, folded(f"All {len(rows):,} differences as a table", _table(rows, units))])
+    body = _table(rows.head(LIMIT), units)
+    if not drawn:
+        return body
+    shown = (
+        f"{LIMIT:,} of {len(rows):,} differences" if len(rows) > LIMIT else f"All {len(rows):,} differences"
+    )
+    return join([*parts, folded(f"{shown} as a table", body)])
 
 
 def _kinds(rows: pd.DataFrame, reference: str) -> list[tuple[str, pd.DataFrame]]:
@@ -114,59 +122,67 @@ def _versus(row: Mapping[Any, Any]) -> str:
 
 
 def _forest(rows: pd.DataFrame, task: str, metric: str, unit: str, styles: dict[str, Style]) -> Html:
-    traces: list[dict[str, Any]] = []
-    names: list[str] = []
+    notes = [_note(1, -0.75, "Holm p", "left")]
     places: list[float] = []
-    notes = [_note(1, -0.75, "Holm p", "left", True)]
     place, group = 0.0, ""
-    for _, row in rows.iterrows():
-        if row["versus"] != group:
-            group = row["versus"]
-            notes.append(_note(0, place, f"minus {label(group)}", "left", True) | {"xref": "paper"})
+    for model, versus in zip(rows["model"], rows["versus"]):
+        if versus != group:
+            group = versus
+            notes.append(_note(0, place, f"minus {label(group)}", "left"))
             place += 1
-        ends = ([row[name]] for name in ("value", "low", "high"))
-        traces.append(dots(styles[row["model"]], row["model"], [place], *ends, size=9))
-        names.append(label(row["model"]).replace(WITH_AGE_SEX, "<br>+ age_sex"))
         places.append(place)
-        notes.append(_note(1, place, _p(row["p_holm"]), "left", False))
-        place += 1.4 if row["model"].endswith(WITH_AGE_SEX) else 1
-    direction = "left" if metric in LOWER_IS_BETTER else "right"
+        place += 1.4 if model.endswith(WITH_AGE_SEX) else 1
+    rows = rows.assign(place=places)
+    traces = [
+        dots(styles[model], model, of["place"], of["value"], of["low"], of["high"], size=9)
+        for model, of in ((name, rows[rows["model"] == name]) for name in dict.fromkeys(rows["model"]))
+    ]
+    traces.append({"type": "scatter", "x": [None], "y": [None], "yaxis": "y2", "hoverinfo": "skip"})
+    names = [label(model).replace(WITH_AGE_SEX, "<br>+ age_sex") for model in rows["model"]]
+    ends = {"autorange": False, "range": [place - 0.3, -1.2]}
+    words = metric_words(metric, unit)
     layout = {
         "xaxis": {
-            "title": {"text": label(f"{metric_words(metric, unit)}; {direction}: better")},
+            "title": {"text": label(f"{words}; {'left' if metric in LOWER_IS_BETTER else 'right'}: better")},
             "zeroline": False,
             "nticks": 5,
         },
-        "yaxis": row_axis(names, places) | {"autorange": False, "range": [place - 0.3, -1.2]},
+        "yaxis": row_axis(names, places) | ends,
+        "yaxis2": {
+            **row_axis([_p(p) for p in rows["p_holm"]], places),
+            **ends,
+            "overlaying": "y",
+            "side": "right",
+            "tickfont": {"size": 11, "color": "@soft"},
+            "fixedrange": True,
+        },
         "shapes": [line_at(0, dash="solid")],
         "annotations": notes,
         "margin": {"r": 58},
         "hovermode": "closest",
     }
-    said = "; ".join(
-        f"{row['model']} minus {row['versus']} {interval(row, sign=True)}" for _, row in rows.iterrows()
-    )
+    reading = differences_reading(rows)
     return figure(
         traces,
         layout,
         title=task_name(task),
-        alt=f"Differences in {metric_words(metric, unit)} on {task}: {said}",
-        caption=differences_reading(rows),
+        alt=f"Differences in {words} on {task}, {len(rows)} pairs of models, with intervals. {reading}",
+        caption=reading,
         height=round(74 + 25 * place),
     )
 
 
-def _note(x: float, y: float, text: str, side: str, strong: bool) -> dict[str, Any]:
+def _note(x: float, y: float, text: str, side: str) -> dict[str, Any]:
     return {
         "x": x,
         "xref": "paper",
         "xshift": 6 if x else 0,
         "y": y,
-        "text": f"<b>{text}</b>" if strong else text,
+        "text": f"<b>{text}</b>",
         "xanchor": side,
         "yanchor": "middle",
         "showarrow": False,
-        "font": {"size": 11, "color": "@soft" if not strong else "@ink"},
+        "font": {"size": 11, "color": "@ink"},
     }
 
 

@@ -9,6 +9,7 @@ from openclef.reporting.benchmark.tables import Tables
 from openclef.reporting.benchmark.views import (
     View,
     judged_otherwise,
+    lead_words,
     lines_of_tasks,
     main_metrics,
     metric_words,
@@ -59,7 +60,7 @@ def efficiency_section(tables: Tables) -> Section:
 
 
 def _words(view: View) -> str:
-    return ", ".join(filter(None, [view.protocol, f"lead {view.lead}" if view.lead else ""]))
+    return ", ".join(filter(None, [view.protocol, lead_words(view.lead)]))
 
 
 def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style]) -> Html:

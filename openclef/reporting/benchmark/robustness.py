@@ -53,13 +53,14 @@ def robustness_section(tables: Tables) -> Section:
         "interval of their own here.",
     )
     styles = styles_of(tables)
-    body = open_first(
-        views_of(rows[rows["condition"] != ""], tables), lambda view: _view(rows, view, tables, styles)
-    )
+    views = views_of(rows[rows["condition"] != ""], tables)
+    body = open_first(views, lambda view: _view(rows, view, tables, styles, whole=view == views[0]))
     return Section("robustness", "Robustness", join([about, body]))
 
 
-def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style]) -> Html:
+def _view(
+    rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool
+) -> Html:
     here = rows_of(rows, view)
     tasks = tasks_of(here[here["condition"] != ""], tables)
     here = here[here["task"].isin(tasks)]

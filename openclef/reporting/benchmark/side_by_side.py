@@ -8,6 +8,7 @@ from openclef.reporting.benchmark.tables import Tables
 from openclef.reporting.benchmark.value_table import by_protocol, value_table
 from openclef.reporting.benchmark.views import (
     in_order,
+    lead_words,
     main_metrics,
     no_rows,
     share_words,
@@ -47,10 +48,18 @@ def side_by_side_section(tables: Tables) -> Section:
                 continue
             tasks = tasks_of(of, tables)
             units = of.drop_duplicates("task").set_index("task")["unit"]
+            leads = of.drop_duplicates("task").set_index("task").get("own_lead", {})
             headings = {
-                task: join([task_name(task), f" in {units[task]}" if units[task] else ""]) for task in tasks
+                task: join(
+                    [
+                        task_name(task),
+                        f" in {units[task]}" if units[task] else "",
+                        f", lead {leads[task]}" if task in leads else "",
+                    ]
+                )
+                for task in tasks
             }
-            about = f"{title}, lead {lead}, {share_words(share)}"
+            about = f"{title}, {lead_words(lead)}, {share_words(share)}"
             better_is = "higher" if metric == "auroc" else "lower"
             caption = f"{about}; {better_is} is better. Beneath: 95 % interval. Bold: best of the column, not a test."
             shown += [
@@ -59,7 +68,7 @@ def side_by_side_section(tables: Tables) -> Section:
                 ),
                 element("p", breakable(wins(of, metric)), class_="caption"),
             ]
-        parts.append(join(shown) if not place else folded(f"Lead {lead}", *shown))
+        parts.append(join(shown) if not place else folded(lead_words(lead).capitalize(), *shown))
     return Section("side-by-side", "Models side by side", join(parts))
 
 

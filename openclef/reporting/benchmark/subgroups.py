@@ -57,13 +57,14 @@ def subgroups_section(tables: Tables) -> Section:
         "easier or harder records.",
     )
     styles = styles_of(tables)
-    body = open_first(
-        views_of(rows[rows["part"] != ""], tables), lambda view: _view(rows, view, tables, styles)
-    )
+    views = views_of(rows[rows["part"] != ""], tables)
+    body = open_first(views, lambda view: _view(rows, view, tables, styles, whole=view == views[0]))
     return Section("subgroups", "Subgroups", join([about, body]))
 
 
-def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style]) -> Html:
+def _view(
+    rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool
+) -> Html:
     here = rows_of(rows, view)
     alone = among(styles, here["model"], hollow=False)
     tasks = tasks_of(here[here["part"] != ""], tables)

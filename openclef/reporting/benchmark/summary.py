@@ -72,7 +72,7 @@ def _overview(tables: Tables) -> str:
     return (
         f"{_counted(len(models), 'model')} beside {_counted(len(alone) - len(models), 'baseline')} on "
         f"{_counted(rows['task'].nunique(), 'task')} ({', '.join(kinds)}), "
-        f"{_counted(rows['lead'].nunique(), 'lead')}, {_counted(rows['protocol'].nunique(), 'protocol')}, "
+        f"{_counted(len(tables.leads()), 'lead')}, {_counted(rows['protocol'].nunique(), 'protocol')}, "
         f"{_counted(rows['label_share'].nunique(), 'label share')}; {splits} split."
     )
 
@@ -154,7 +154,7 @@ def _facts(tables: Tables) -> Html:
         ("stores", ", ".join(_names(tables.about.get("stores")) or dict.fromkeys(tables.looks["store"]))),
         ("tasks", number(rows["task"].nunique()) if len(rows) else ""),
         ("protocols", ", ".join(in_order(rows["protocol"], tables.setting("protocols")))),
-        ("leads", ", ".join(in_order(rows["lead"], tables.setting("leads")))),
+        ("leads", ", ".join(tables.leads())),
         ("label shares", ", ".join(share_words(share) for share in shares)),
         ("conditions", ", ".join(conditions)),
         ("subgroups by", ", ".join(parts)),

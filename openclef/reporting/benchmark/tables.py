@@ -59,6 +59,7 @@ _FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "text": ("lead", "protocol", "label_share", "model"),
     },
 }
+OWN = "own"
 _FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
@@ -108,6 +109,19 @@ class Tables:
         settings = self.about.get("settings")
         return settings.get(name, default) if isinstance(settings, dict) else default
 
+    def leads(self) -> list[str]:
+        """The leads by name, with their tasks where each task has its own.
+
+        Example:
+            >>> rows = pd.DataFrame({"task": ["a/af", "b/af"], "lead": "own", "own_lead": ["I", "MLII"]})
+            >>> Tables(Path("bench"), {}, rows, *[pd.DataFrame()] * 7).leads()
+            ['I (a/af)', 'MLII (b/af)']
+        """
+        if "own_lead" not in self.metrics:
+            return list(dict.fromkeys(self.metrics["lead"]))
+        of_tasks = self.metrics.drop_duplicates("task").groupby("own_lead", sort=False)["task"]
+        return [f"{lead} ({', '.join(tasks)})" for lead, tasks in of_tasks]
+
     def recorded(self) -> pd.DataFrame:
         """Rows of benchmark.csv over all records, as recorded.
 
@@ -149,9 +163,15 @@ def read_tables(folder: Path) -> Tables:
             f"{folder / 'benchmark.json'} is damaged (it holds no settings); run the benchmark again, which "
             "keeps the cells that are finished."
         )
-    return Tables(
-        folder, about, *(_read(folder / f"{name}.csv", columns) for name, columns in _FILES.items())
-    )
+    found = [_read(folder / f"{name}.csv", columns) for name, columns in _FILES.items()]
+    tables = Tables(folder, about, *found)
+    if tables.setting("leads") == [
+        OWN
+    ]:  # one lead a task: the tasks stand side by side, whatever their leads
+        tables.metrics["own_lead"] = tables.metrics["lead"]
+        for rows in found[:-2]:
+            rows["lead"] = OWN
+    return tables
 
 
 def _read(file: Path, columns: dict[str, tuple[str, ...]]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from openclef.reporting.benchmark.tables import Tables
+from openclef.reporting.benchmark.tables import OWN, Tables
 from openclef.reporting.contents import origin
 from openclef.reporting.drawing import Style, among, model_key, model_styles, several
 from openclef.reporting.markup import Html, breakable, element, folded, join
@@ -41,8 +41,20 @@ class View(NamedTuple):
             >>> View("knn", "II", 1.0).words()
             'knn, lead II, all training labels'
         """
-        lead = f"lead {self.lead}" if self.lead else ""
+        lead = lead_words(self.lead)
         return ", ".join(filter(None, [self.protocol, lead, share_words(self.label_share)]))
+
+
+def lead_words(lead: str) -> str:
+    """Say a lead; "own" stands for that of each task.
+
+    Example:
+        >>> lead_words("II"), lead_words("own")
+        ('lead II', 'each task’s own lead')
+    """
+    if not lead:
+        return ""
+    return "each task’s own lead" if lead == OWN else f"lead {lead}"
 
 
 def share_words(share: float) -> str:
