@@ -132,6 +132,7 @@ def judge(stores: dict[str, Store], runs: dict[str, list[Path]], out: Path, spli
         protocols=("probe", "scratch"),
         leads=("I", "II", "MLII"),
         label_shares=(0.01, 0.1, 1.0),
+        training_seeds=(0, 1, 2),
         conditions=CONDITIONS,
         split=split,
     )
