@@ -76,17 +76,22 @@ def model_styles(names: Iterable[str], colours: Mapping[str, str] | None = None)
     return styles
 
 
-def model_key(styles: Mapping[str, Style], *, line: bool = False) -> Html:
-    """Return the legend of figures of models.
+def with_key(styles: Mapping[str, Style], *figures: Html, line: bool = False) -> Html:
+    """Put the legend of models above their figures; a model that is picked there stands out in them.
 
     Args:
         styles: Of the models that are drawn.
+        *figures: The figures, and what stands between them.
         line: Whether they are drawn as lines too.
 
     Example:
-        >>> model_key(model_styles(["clef", "age_sex"])).count("<li>")
+        >>> with_key(model_styles(["clef", "age_sex"]), Html("<figure></figure>")).count("<li>")
         2
     """
+    return element("div", _model_key(styles, line), *figures, class_="models")
+
+
+def _model_key(styles: Mapping[str, Style], line: bool) -> Html:
     items = []
     for name, style in styles.items():
         ink = f"var(--{style.colour})"
@@ -96,7 +101,10 @@ def model_key(styles: Mapping[str, Style], *, line: bool = False) -> Html:
         drawing = element(
             "svg", dash if line else "", mark, viewBox="0 0 26 12", class_="mark", aria_hidden="true"
         )
-        items.append(element("li", drawing, name))
+        pick = element(
+            "button", drawing, name, type="button", class_="pick", aria_pressed="false", data_name=label(name)
+        )
+        items.append(element("li", pick))
     return element("ul", *items, class_="key")
 
 
@@ -161,7 +169,14 @@ def dots(
 
 
 def line_with_band(
-    style: Style, name: str, place: ArrayLike, value: ArrayLike, low: ArrayLike, high: ArrayLike
+    style: Style,
+    name: str,
+    place: ArrayLike,
+    value: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    strength: float = 0.1,
 ) -> list[dict[str, Any]]:
     """Return the traces of a line with the band of its interval.
 
@@ -172,6 +187,7 @@ def line_with_band(
         value: (points,) along the vertical one.
         low: (points,) lower ends.
         high: (points,) upper ends.
+        strength: Of the band's colour, 0 to 1.
 
     Example:
         >>> len(line_with_band(Style("series-0", "circle", "solid", False), "clef", [1, 2], [3, 4], [2, 3], [4, 5]))
@@ -179,7 +195,14 @@ def line_with_band(
     """
     across = np.asarray(place, float)
     middle, lower, upper = (np.asarray(each, float) for each in (value, low, high))
-    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": across}
+    edge: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "x": across,
+    }
+    edge["name"] = label(name)
     digits = 3 if not np.isfinite(middle).any() or np.nanmax(np.abs(middle)) < 10 else 1
     said = [
         f"{fixed(v, digits)} [{fixed(a, digits)}, {fixed(b, digits)}]"
@@ -187,7 +210,7 @@ def line_with_band(
     ]
     return [
         {**edge, "y": lower},
-        {**edge, "y": upper, "fill": "tonexty", "fillcolor": f"@{style.colour}/0.1"},
+        {**edge, "y": upper, "fill": "tonexty", "fillcolor": f"@{style.colour}/{strength:g}"},
         {
             "type": "scatter",
             "mode": "lines+markers",

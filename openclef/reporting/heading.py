@@ -40,7 +40,7 @@ def badges(contents: Contents, tasks: Iterable[str] = ()) -> list[str]:
 
     Args:
         contents: What was found.
-        tasks: Those of benchmarks.
+        tasks: Those of benchmarks; where others stand among them, the page is partly so.
 
     Example:
         >>> import pandas as pd
@@ -48,12 +48,17 @@ def badges(contents: Contents, tasks: Iterable[str] = ()) -> list[str]:
         []
     """
     kinds = [origin(store.name, store.info) for store in contents.stores]
-    kinds += [origin(task.split("/")[0]) for task in tasks]
     for run in contents.runs:
         entries = run.config.get("stores")
         if isinstance(entries, list):
             kinds += [origin(str(entry.get("name", ""))) for entry in entries if isinstance(entry, dict)]
-    return [kind for kind in ("simulated", "semi-synthetic") if kind in kinds]
+    of_tasks = [origin(task.split("/")[0]) for task in tasks]
+    said = []
+    for kind in ("simulated", "semi-synthetic"):
+        if kind in kinds or kind in of_tasks:
+            whole = kind in kinds or set(of_tasks) == {kind}
+            said.append(kind if whole else f"partly {kind}")
+    return said
 
 
 def _run_table(runs: list[FoundRun]) -> Html:

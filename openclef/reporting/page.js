@@ -45,6 +45,24 @@
     hoverlabel: { bgcolor: "@panel", bordercolor: "@muted", font: { color: "@ink", size: 12 } },
   });
 
+  // Of models that are picked in a legend the others fall back: grey, and drawn first.
+  const fallenBack = (value, key) => {
+    if (typeof value === "string" && value[0] === "@" && /color/i.test(key || "")) {
+      return key === "fillcolor" ? "rgba(0,0,0,0)" : value === "@panel" ? value : "@line";
+    }
+    if (Array.isArray(value)) return value;
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, fallenBack(each, name)]));
+    }
+    return value;
+  };
+  const picked = (data, box) => {
+    const names = box.closest(".models")?.picked;
+    if (!names?.size) return data;
+    const behind = (trace) => Boolean(trace.name) && !names.has(trace.name);
+    return [...data.filter(behind).map((trace) => fallenBack(trace)), ...data.filter((trace) => !behind(trace))];
+  };
+
   const folded = (box) => box.closest("details:not([open])") !== null;
 
   // What is folded has no width to be drawn in: it is drawn when it is opened.
@@ -53,7 +71,7 @@
     if (plot.stale) return null;
     plot.drawn = true;
     const { data, layout } = plot.make();
-    return Plotly.react(plot.box, painted(data), painted(layered(basic(), layout)), config);
+    return Plotly.react(plot.box, painted(picked(data, plot.box)), painted(layered(basic(), layout)), config);
   };
   document.querySelectorAll("details").forEach((box) => {
     box.addEventListener("toggle", () => {
@@ -164,6 +182,20 @@
   document.querySelectorAll(".plot:not([data-positions])").forEach((box) => {
     const spec = JSON.parse(box.querySelector("script").textContent);
     plots.push({ box, make: () => spec });
+  });
+
+  // ---- legends of models
+  document.querySelectorAll(".models").forEach((box) => {
+    box.picked = new Set();
+    box.querySelectorAll(".pick").forEach((button) => {
+      if (button.closest(".models") !== box) return;
+      button.addEventListener("click", () => {
+        const name = button.dataset.name;
+        if (!box.picked.delete(name)) box.picked.add(name);
+        button.setAttribute("aria-pressed", String(box.picked.has(name)));
+        plots.filter((plot) => plot.drawn && plot.box.closest(".models") === box).forEach(draw);
+      });
+    });
   });
 
   // ---- theme

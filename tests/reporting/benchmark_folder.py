@@ -23,9 +23,9 @@ CLASSES = {
     "ptb_xl/subdiagnostic": tuple(f"{name}{i}" for i in range(6) for name in ("IMI", "AMI", "LVH", "ISC"))[
         :23
     ],
+    "sim/af": ("af",),
     "mitdb/beat": ("N", "S", "V"),
     "sim/low_ef": ("low_ef",),
-    "sim/af": ("af",),
 }
 NUMBERS = {"aurora_bp/sbp": ("mmHg", 14.0), "mimic_iv_lvef/lvef": ("%", 9.0)}
 RECORDS = {"ptb_xl": 2163, "mitdb": 402, "sim": 600, "aurora_bp": 180, "mimic_iv_lvef": 3011}

@@ -75,7 +75,8 @@ def _panel(rows: pd.DataFrame, task: str, view: View, models: dict[str, Style]) 
         line = rows[(rows["model"] == model) & rows["value"].notna()].sort_values("label_share")
         if len(line):
             ends = (line[name] for name in ("value", "low", "high"))
-            traces += line_with_band(style, model, line["label_share"], *ends)
+            strength = 0.1 if len(models) <= 8 else 0.04
+            traces += line_with_band(style, model, line["label_share"], *ends, strength=strength)
     shares = sorted(rows["label_share"].unique())
     lower = better(metric, 0.0, 1.0)
     layout = {

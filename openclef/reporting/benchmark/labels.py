@@ -19,7 +19,7 @@ from openclef.reporting.benchmark.views import (
     tasks_of,
     views_of,
 )
-from openclef.reporting.drawing import Style, among, model_key
+from openclef.reporting.drawing import Style, among, with_key
 from openclef.reporting.markup import Html, Section, breakable, element, folded, join, number, table
 from openclef.reporting.values import interval
 
@@ -54,27 +54,41 @@ def labels_section(tables: Tables) -> Section:
     )
     styles = styles_of(tables)
     views = views_of(rows, tables)
+
+    def show(view: View) -> Html:
+        return _view(rows, view, tables, styles, least, whole=view == views[0])
+
     return Section(
         "labels",
         title,
-        join([about, open_first(views, lambda view: _view(rows, view, tables, styles, least))]),
+        join([about, open_first(views, show)]),
     )
 
 
-def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], least: object) -> Html:
+def _view(
+    rows: pd.DataFrame,
+    view: View,
+    tables: Tables,
+    styles: dict[str, Style],
+    least: object,
+    *,
+    whole: bool,
+) -> Html:
     here = rows_of(rows, view)
     alone = among(styles, here["model"], hollow=False)
-    parts = [model_key(alone)]
+    parts = []
     for place, task in enumerate(tasks_of(here, tables)):
         of = here[here["task"] == task]
         body = _task(of, task, view, alone, least)
+        if whole:
+            body = join([body, _tables(of, task)])
         count = of["label"].nunique()
         heading = element("h4", task_name(task), element("span", _labels(count), class_="sub"))
         if place and count > _OPEN:
             parts.append(folded(join([task_name(task), f" ({_labels(count)})"]), body))
         else:
             parts += [heading, body]
-    return join(parts)
+    return with_key(alone, *parts)
 
 
 def _labels(count: int) -> str:
@@ -106,8 +120,8 @@ def _task(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style], le
                 values,
                 models,
                 axis="AUROC",
-                alt=f"AUROC of {_labels(len(labels))} of {task} by {len(models)} models, with intervals; the values "
-                "are in the table that follows",
+                alt=f"AUROC of {_labels(len(labels))} of {task} by {len(models)} models, with intervals; labels.csv "
+                "has the values",
                 caption=labels_reading(shown[shown["model"].isin(models)]) + judged_otherwise(shown, view),
                 at=0.5,
                 bars=True,
@@ -115,7 +129,7 @@ def _task(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style], le
         )
     if len(rare):
         parts.append(_rare(rare, least))
-    return join([*parts, _tables(rows, once, task)])
+    return join(parts)
 
 
 def _percent(prevalence: float) -> str:
@@ -167,7 +181,8 @@ def labels_reading(rows: pd.DataFrame) -> str:
     return said
 
 
-def _tables(rows: pd.DataFrame, once: pd.DataFrame, task: str) -> Html:
+def _tables(rows: pd.DataFrame, task: str) -> Html:
+    once = rows.drop_duplicates("label").sort_values("prevalence", ascending=False, kind="stable")
     labels = list(once["label"])
     about = [
         [row["label"], _percent(row["prevalence"]), number(row["positives"]), number(row["n"])]

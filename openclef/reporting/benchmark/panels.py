@@ -78,6 +78,7 @@ def dot_panel(
             traces.append(
                 {
                     "type": "bar",
+                    "name": label(model),
                     "orientation": "h",
                     "base": at,
                     "x": value - at,

@@ -19,7 +19,7 @@ from openclef.reporting.benchmark.views import (
     tasks_of,
     views_of,
 )
-from openclef.reporting.drawing import Style, among, model_key, several
+from openclef.reporting.drawing import Style, among, several, with_key
 from openclef.reporting.markup import Html, Section, element, folded, join, number, table
 from openclef.reporting.values import better, decimals, fixed, interval, model_order
 
@@ -58,21 +58,17 @@ def robustness_section(tables: Tables) -> Section:
     return Section("robustness", "Robustness", join([about, body]))
 
 
-def _view(
-    rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool
-) -> Html:
+def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool) -> Html:
     here = rows_of(rows, view)
     tasks = tasks_of(here[here["condition"] != ""], tables)
     here = here[here["task"].isin(tasks)]
     alone = among(styles, here.loc[here["condition"] != "", "model"], hollow=False)
     panels = [_panel(here[here["task"] == task], task, view, alone) for task in tasks]
-    return join(
-        [
-            model_key(alone),
-            several(panels),
-            folded("Values and changes as a table, with age and sex appended too", _table(here, tasks)),
-        ]
-    )
+    drawn = with_key(alone, several(panels))
+    if not whole:
+        return drawn
+    words = "Values and changes as a table, with age and sex appended too"
+    return join([drawn, folded(words, _table(here, tasks))])
 
 
 def _panel(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style]) -> Html:

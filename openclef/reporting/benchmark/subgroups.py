@@ -21,7 +21,7 @@ from openclef.reporting.benchmark.views import (
     tasks_of,
     views_of,
 )
-from openclef.reporting.drawing import Style, among, model_key, several
+from openclef.reporting.drawing import Style, among, several, with_key
 from openclef.reporting.markup import Html, Section, element, folded, join, number, table
 from openclef.reporting.values import better, interval, model_order
 
@@ -62,23 +62,17 @@ def subgroups_section(tables: Tables) -> Section:
     return Section("subgroups", "Subgroups", join([about, body]))
 
 
-def _view(
-    rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool
-) -> Html:
+def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool) -> Html:
     here = rows_of(rows, view)
     alone = among(styles, here["model"], hollow=False)
     tasks = tasks_of(here[here["part"] != ""], tables)
     panels = [_panel(here[here["task"] == task], task, view, alone) for task in tasks]
     every = here[here["task"].isin(tasks)]
-    return join(
-        [
-            model_key(alone),
-            several(panels),
-            folded(
-                f"All {len(every):,} values as a table, with age and sex appended too", _table(every, tasks)
-            ),
-        ]
-    )
+    drawn = with_key(alone, several(panels))
+    if not whole:
+        return drawn
+    words = f"All {len(every):,} values as a table, with age and sex appended too"
+    return join([drawn, folded(words, _table(every, tasks))])
 
 
 def part_order(parts: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from openclef.reporting.benchmark.tables import OWN, Tables
 from openclef.reporting.contents import origin
-from openclef.reporting.drawing import Style, among, model_key, model_styles, several
+from openclef.reporting.drawing import Style, among, model_styles, several, with_key
 from openclef.reporting.markup import Html, breakable, element, folded, join
 from openclef.reporting.values import base_of, is_baseline
 
@@ -198,7 +198,7 @@ def lines_of_tasks(
             continue
         of = rows[rows["model"].isin(models)]
         panels = [draw(of[of["task"] == task], task, models) for task in tasks_of(of, tables)]
-        body = join([model_key(models, line=True), several(panels)])
+        body = with_key(models, several(panels), line=True)
         parts.append(folded("With age and sex appended", body) if parts else body)
     return join(parts)
 

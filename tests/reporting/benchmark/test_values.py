@@ -90,13 +90,21 @@ def test_forests_draw_every_difference_with_its_interval(folder, sections) -> No
     figures = figures_of(sections["differences"].split("<details>")[0])
     assert len(figures) == rows["task"].nunique()
     for found in figures:
-        of = rows[rows["task"] == found["title"].removesuffix("  simulated").strip()]
-        drawn = sorted((trace["x"][0], trace["error_x"]["array"][0]) for trace in found["data"])
+        of = rows[rows["task"] == found["title"].removesuffix("simulated").strip()]
+        dots = [each for each in found["data"] if "error_x" in each]
+        drawn = sorted(pair for each in dots for pair in zip(each["x"], each["error_x"]["array"]))
         expected = sorted(zip(of["value"], of["high"] - of["value"]))
         assert np.array(drawn) == pytest.approx(np.array(expected), rel=1e-4)
         texts = [note["text"] for note in found["layout"]["annotations"]]
         assert sum(text.startswith("<b>minus") for text in texts) == of["against"].nunique()
-        assert texts.count("< 0.001") == (of["p_holm"] < 0.001).sum()
+        beside = found["layout"]["yaxis2"]
+        assert beside["ticktext"].count("< 0.001") == (of["p_holm"] < 0.001).sum()
+        place, model = beside["tickvals"][0], found["layout"]["yaxis"]["ticktext"][0].replace("<br>", " ")
+        first = next(each for each in dots if each["name"] == model)
+        p = of[
+            (of["model"] == model) & np.isclose(of["value"], first["x"][first["y"].index(place)], rtol=1e-4)
+        ]
+        assert beside["ticktext"][0] == f"{p['p_holm'].item():.3f}", "p stands beside its own row"
         assert found["layout"]["shapes"][0]["x0"] == 0, "a line at no difference"
     table = rows_of_table(sections["differences"], "Differences, first model")[0][1]
     assert len(table) == len(rows)
@@ -118,7 +126,7 @@ def test_labels_are_ordered_by_prevalence_and_rare_ones_stand_apart(folder, sect
     assert names == list(kept["label"])
     assert f"{kept['positives'].iloc[0]:,} of 2,163" in figure["layout"]["yaxis"]["ticktext"][0]
     clef = of[(of["model"] == "clef") & (of["protocol"] == "probe")].set_index("label").loc[names]
-    trace = next(each for each in figure["data"] if each.get("name") == "clef")
+    trace = next(each for each in figure["data"] if each.get("name") == "clef" and "hovertemplate" in each)
     assert trace["x"] == pytest.approx(clef["auroc"].tolist(), rel=1e-4)
     assert trace["error_x"]["arrayminus"] == pytest.approx(
         (clef["auroc"] - clef["auroc_low"]).tolist(), abs=1e-4
@@ -138,7 +146,7 @@ def test_efficiency_draws_every_share_on_a_logarithmic_axis(folder, sections) ->
     figure = next(
         each for each in figures_of(sections["efficiency"]) if each["title"].startswith("aurora_bp/sbp")
     )
-    line = next(each for each in figure["data"] if each.get("name") == "clef")
+    line = next(each for each in figure["data"] if each.get("name") == "clef" and "hovertemplate" in each)
     assert line["x"] == pytest.approx([0.01, 0.1, 1])
     assert line["y"] == pytest.approx(rows["value"].tolist(), rel=1e-4)
     band = figure["data"][figure["data"].index(line) - 1]
@@ -156,7 +164,7 @@ def test_reliability_is_drawn_with_its_counts_and_errors_in_tables(folder, secti
     figure = next(each for each in figures_of(sections["calibration"]) if each["title"] == "mitdb/beat")
     diagonal = figure["data"][0]
     assert diagonal["x"] == diagonal["y"] == [0, 1]
-    line = next(each for each in figure["data"] if each.get("name") == "clef")
+    line = next(each for each in figure["data"] if each.get("name") == "clef" and "hovertemplate" in each)
     assert line["x"] == pytest.approx(of["mean_predicted"].tolist(), rel=1e-4)
     assert line["y"] == pytest.approx(of["observed"].tolist(), rel=1e-4)
     assert line["customdata"] == of["n"].tolist()
