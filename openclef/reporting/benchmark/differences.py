@@ -15,12 +15,13 @@ from openclef.reporting.benchmark.views import (
     metric_words,
     no_rows,
     open_first,
+    side_by_side,
     styles_of,
     task_name,
     tasks_of,
     views_of,
 )
-from openclef.reporting.drawing import Style, dots, line_at, row_axis, several
+from openclef.reporting.drawing import Style, dots, line_at, row_axis
 from openclef.reporting.markup import Html, Section, element, figure, folded, join, label, number, table
 from openclef.reporting.values import WITH_AGE_SEX, base_of, clear_of_zero, interval, is_baseline, model_order
 
@@ -58,11 +59,14 @@ def differences_section(tables: Tables) -> Section:
     styles = styles_of(tables)
     of_numbers = tables.metrics[tables.metrics["metric"] == "mae"].drop_duplicates("task")
     units = dict(zip(of_numbers["task"], of_numbers["unit"]))
-    body = open_first(views_of(rows, tables), lambda view: _view(tables, view, styles, units))
+    views = views_of(rows, tables)
+    body = open_first(views, lambda view: _view(tables, view, styles, units, whole=view == views[0]))
     return Section("differences", title, join([about, body]))
 
 
-def _view(tables: Tables, view: View, styles: dict[str, Style], units: dict[str, str]) -> Html:
+def _view(
+    tables: Tables, view: View, styles: dict[str, Style], units: dict[str, str], *, whole: bool
+) -> Html:
     rows = tables.comparisons
     drawn = view.label_share == rows["label_share"].max()
     rows = rows[(rows["lead"] == view.lead) & np.isclose(rows["label_share"], view.label_share)]
@@ -70,19 +74,17 @@ def _view(tables: Tables, view: View, styles: dict[str, Style], units: dict[str,
     rows = _ordered(rows)
     parts: list[Html] = []
     for name, of in _kinds(rows, str(tables.setting("reference", ""))) if drawn else ():
-        panels = [
-            _forest(some, str(task), str(metric), units.get(str(task), ""), styles)
-            for task in tasks_of(of, tables)
-            for metric, some in of[of["task"] == task].groupby("metric", sort=False)
-        ]
-        parts.append(folded(name, several(panels)) if parts else several(panels))
-    body = _table(rows.head(LIMIT), units)
-    if not drawn:
-        return body
-    shown = (
-        f"{LIMIT:,} of {len(rows):,} differences" if len(rows) > LIMIT else f"All {len(rows):,} differences"
-    )
-    return join([*parts, folded(f"{shown} as a table", body)])
+        tasks, panels = [], []
+        for task in tasks_of(of, tables):
+            for metric, some in of[of["task"] == task].groupby("metric", sort=False):
+                tasks.append(task)
+                panels.append(_forest(some, task, str(metric), units.get(task, ""), styles))
+        body = side_by_side(tasks, panels)
+        parts.append(folded(name, body) if parts else body)
+    limit = LIMIT if whole else LIMIT // 5
+    cut = f"; the first {limit:,} of {len(rows):,}" if len(rows) > limit else ""
+    body = _table(rows.head(limit), units, cut)
+    return join([*parts, folded(f"{len(rows):,} differences as a table{cut}", body)]) if drawn else body
 
 
 def _kinds(rows: pd.DataFrame, reference: str) -> list[tuple[str, pd.DataFrame]]:
@@ -216,7 +218,7 @@ def differences_reading(rows: pd.DataFrame) -> str:
     return f"{start}, with p < 0.05 after Holm for {len(firm)}: {named}."
 
 
-def _table(rows: pd.DataFrame, units: dict[str, str]) -> Html:
+def _table(rows: pd.DataFrame, units: dict[str, str], cut: str) -> Html:
     headings = [
         "first model",
         "second model",
@@ -240,5 +242,5 @@ def _table(rows: pd.DataFrame, units: dict[str, str]) -> Html:
         ]
         for _, row in rows.iterrows()
     ]
-    caption = "Differences, first model minus second; for MAE a negative one is better"
+    caption = f"Differences, first model minus second; for MAE a negative one is better{cut}"
     return table(headings, cells, caption=caption, numeric=4)

@@ -8,6 +8,7 @@ from openclef.reporting.benchmark.panels import Value, dot_panel
 from openclef.reporting.benchmark.tables import Tables
 from openclef.reporting.benchmark.value_table import by_protocol, value_table
 from openclef.reporting.benchmark.views import (
+    OPEN_TASKS,
     View,
     judged_otherwise,
     no_rows,
@@ -24,7 +25,7 @@ from openclef.reporting.markup import Html, Section, breakable, element, folded,
 from openclef.reporting.values import interval
 
 _OPEN = 12
-"""A task with more labels is folded, but for the first task."""
+"""A task with more labels is folded, but for the first task; so are tasks after the first `OPEN_TASKS`."""
 
 
 def labels_section(tables: Tables) -> Section:
@@ -50,7 +51,8 @@ def labels_section(tables: Tables) -> Section:
     about = element(
         "p",
         f"One label against the rest, {share_words(share)}, ordered by prevalence among the judged records. "
-        "Models with age and sex appended stand in the tables beneath. Few positives give wide intervals.",
+        "Beneath each label: its prevalence and positives; few positives give wide intervals. Bars begin at 0.5, "
+        "what chance gives. Models with age and sex appended stand in the tables.",
     )
     styles = styles_of(tables)
     views = views_of(rows, tables)
@@ -84,7 +86,7 @@ def _view(
             body = join([body, _tables(of, task)])
         count = of["label"].nunique()
         heading = element("h4", task_name(task), element("span", _labels(count), class_="sub"))
-        if place and count > _OPEN:
+        if place and (count > _OPEN or place >= OPEN_TASKS):
             parts.append(folded(join([task_name(task), f" ({_labels(count)})"]), body))
         else:
             parts += [heading, body]

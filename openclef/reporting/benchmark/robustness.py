@@ -14,12 +14,13 @@ from openclef.reporting.benchmark.views import (
     metric_words,
     open_first,
     rows_of,
+    side_by_side,
     styles_of,
     task_name,
     tasks_of,
     views_of,
 )
-from openclef.reporting.drawing import Style, among, several, with_key
+from openclef.reporting.drawing import Style, among, with_key
 from openclef.reporting.markup import Html, Section, element, folded, join, number, table
 from openclef.reporting.values import better, decimals, fixed, interval, model_order
 
@@ -64,7 +65,7 @@ def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Styl
     here = here[here["task"].isin(tasks)]
     alone = among(styles, here.loc[here["condition"] != "", "model"], hollow=False)
     panels = [_panel(here[here["task"] == task], task, view, alone) for task in tasks]
-    drawn = with_key(alone, several(panels))
+    drawn = with_key(alone, side_by_side(tasks, panels))
     if not whole:
         return drawn
     words = "Values and changes as a table, with age and sex appended too"

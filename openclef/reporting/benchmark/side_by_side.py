@@ -68,7 +68,7 @@ def side_by_side_section(tables: Tables) -> Section:
                 ),
                 element("p", breakable(wins(of, metric)), class_="caption"),
             ]
-        parts.append(join(shown) if not place else folded(lead_words(lead).capitalize(), *shown))
+        parts.append(join(shown) if not place else folded(lead_words(lead), *shown))
     return Section("side-by-side", "Models side by side", join(parts))
 
 

@@ -16,12 +16,13 @@ from openclef.reporting.benchmark.views import (
     metric_words,
     open_first,
     rows_of,
+    side_by_side,
     styles_of,
     task_name,
     tasks_of,
     views_of,
 )
-from openclef.reporting.drawing import Style, among, several, with_key
+from openclef.reporting.drawing import Style, among, with_key
 from openclef.reporting.markup import Html, Section, element, folded, join, number, table
 from openclef.reporting.values import better, interval, model_order
 
@@ -68,7 +69,7 @@ def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Styl
     tasks = tasks_of(here[here["part"] != ""], tables)
     panels = [_panel(here[here["task"] == task], task, view, alone) for task in tasks]
     every = here[here["task"].isin(tasks)]
-    drawn = with_key(alone, several(panels))
+    drawn = with_key(alone, side_by_side(tasks, panels))
     if not whole:
         return drawn
     words = f"All {len(every):,} values as a table, with age and sex appended too"

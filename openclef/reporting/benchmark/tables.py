@@ -59,7 +59,7 @@ _FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "text": ("lead", "protocol", "label_share", "model"),
     },
 }
-OWN = "own"
+OWN = "own"  # stands for the lead in averages and ranks where each task has its own
 _FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
@@ -165,9 +165,7 @@ def read_tables(folder: Path) -> Tables:
         )
     found = [_read(folder / f"{name}.csv", columns) for name, columns in _FILES.items()]
     tables = Tables(folder, about, *found)
-    if tables.setting("leads") == [
-        OWN
-    ]:  # one lead a task: the tasks stand side by side, whatever their leads
+    if tables.setting("leads") == [OWN]:  # the tasks stand side by side, whatever their leads
         tables.metrics["own_lead"] = tables.metrics["lead"]
         for rows in found[:-2]:
             rows["lead"] = OWN

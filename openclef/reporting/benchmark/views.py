@@ -15,6 +15,7 @@ from openclef.reporting.markup import Html, breakable, element, folded, join
 from openclef.reporting.values import base_of, is_baseline
 
 PROTOCOLS = ("probe", "knn", "finetune", "scratch")  # the order in which protocols are shown
+MANY_TASKS, OPEN_TASKS = 9, 6  # of more than the first so many figures stand open
 
 
 class View(NamedTuple):
@@ -169,6 +170,23 @@ def open_first(
     return join(parts)
 
 
+def side_by_side(tasks: list[str], panels: list[Html]) -> Html:
+    """Put the figures of tasks beside each other; of many tasks those after the first ones are folded.
+
+    Args:
+        tasks: Their names.
+        panels: A figure for each.
+
+    Example:
+        >>> side_by_side(["a"] * 12, [Html("<figure></figure>")] * 12).count("<summary>6 more tasks: a, a")
+        1
+    """
+    if len(panels) <= MANY_TASKS:
+        return several(panels)
+    rest = f"{len(panels) - OPEN_TASKS} more tasks: {', '.join(tasks[OPEN_TASKS:])}"
+    return join([several(panels[:OPEN_TASKS]), folded(rest, several(panels[OPEN_TASKS:]))])
+
+
 def lines_of_tasks(
     rows: pd.DataFrame,
     tables: Tables,
@@ -197,8 +215,9 @@ def lines_of_tasks(
         if not models:
             continue
         of = rows[rows["model"].isin(models)]
-        panels = [draw(of[of["task"] == task], task, models) for task in tasks_of(of, tables)]
-        body = with_key(models, several(panels), line=True)
+        tasks = tasks_of(of, tables)
+        panels = [draw(of[of["task"] == task], task, models) for task in tasks]
+        body = with_key(models, side_by_side(tasks, panels), line=True)
         parts.append(folded("With age and sex appended", body) if parts else body)
     return join(parts)
 

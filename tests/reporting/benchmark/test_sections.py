@@ -296,3 +296,23 @@ def test_the_page_holds_so_many_rows_at_most(tables) -> None:
     assert body.count('<th scope="row">') <= 100
     assert "benchmark.csv has all" in body
     assert read_tables(tables.folder).metrics.equals(tables.metrics), "nothing was changed by drawing"
+
+
+def test_tasks_on_leads_of_their_own_stand_side_by_side(tmp_path) -> None:
+    place = write_benchmark(tmp_path / "own", models={"age_sex": 0.3, "clef": 0.8}, tasks=3, leads=("I",))
+    about = json.loads((place / "benchmark.json").read_text())
+    about["settings"]["leads"] = ["own"]
+    (place / "benchmark.json").write_text(json.dumps(about))
+    for name in FILES[:-2]:
+        if name in ("averages", "ranks"):
+            _edit(place, name, lambda table: table.assign(lead="own"))
+        else:
+            _edit(
+                place, name, lambda table: table.assign(lead=table["task"].map(lambda task: task[0].upper()))
+            )
+    bodies = _bodies(place)
+    body = bodies["side-by-side"]
+    assert "ptb_<wbr>xl/<wbr>superdiagnostic, lead P" in body
+    assert "<details>" not in body, "no task is folded for its lead"
+    assert len(rows_of_table(bodies["summary"], "Averages, each task’s own lead")) > 1
+    assert len(figures_of(bodies["subgroups"].split("<details>")[0])) == 3
