@@ -23,6 +23,9 @@ from openclef.reporting.drawing import Style
 from openclef.reporting.markup import Html, Section, element, figure, folded, join, label, number
 from openclef.reporting.values import metric_title, reading
 
+FEWEST = 10
+"""Predictions of a bin that is drawn; of fewer the share scatters by chance."""
+
 
 def calibration_section(tables: Tables) -> Section:
     """Return reliability diagrams with the largest share of training labels, and the tables of both errors.
@@ -47,9 +50,9 @@ def calibration_section(tables: Tables) -> Section:
     about = element(
         "p",
         "After temperature scaling on the validation records. On the diagonal a probability of 30 % comes true "
-        "for 30 % of the records. A larger marker: more records, over measurable labels and seeds; small ones "
-        "scatter by chance. The Brier score also holds how well labels are told apart; the expected "
-        "calibration error does not.",
+        "for 30 % of the records. A larger marker: more predictions, over measurable labels and seeds; "
+        f"bins of fewer than {FEWEST} are not drawn. The Brier score also holds how well labels are told apart; the "
+        "expected calibration error does not.",
     )
     parts = [about]
     styles = styles_of(tables)
@@ -108,12 +111,8 @@ def _diagram(
         }
     ]
     for model, style in models.items():
-        of = rows[
-            (rows["model"] == model)
-            & rows["mean_predicted"].notna()
-            & rows["observed"].notna()
-            & (rows["n"] > 0)
-        ]
+        of = rows[(rows["model"] == model) & rows[["mean_predicted", "observed"]].notna().all(axis=1)]
+        of = of[of["n"] >= FEWEST]
         of = of.sort_values("mean_predicted")
         traces.append(
             {
@@ -151,7 +150,7 @@ def _diagram(
         },
         title=task_name(task),
         alt=f"Reliability diagram of {task}: observed share by predicted probability, {len(models)} models. {said}",
-        caption=f"{said} Predictions: {number(count)} a model.".strip() + judged_otherwise(rows, view),
+        caption=f"{said} Up to {number(count)} predictions a model.".strip() + judged_otherwise(rows, view),
         height=320,
     )
 

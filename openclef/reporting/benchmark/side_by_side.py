@@ -54,7 +54,7 @@ def side_by_side_section(tables: Tables) -> Section:
                     [
                         task_name(task),
                         f" in {units[task]}" if units[task] else "",
-                        f", lead {leads[task]}" if task in leads else "",
+                        element("span", f"lead {leads[task]}", class_="ends") if task in leads else "",
                     ]
                 )
                 for task in tasks

@@ -154,14 +154,18 @@ def subgroups_reading(rows: pd.DataFrame) -> str:
         'Intervals that do not overlap: clef, female and male.'
     """
     apart: dict[str, list[str]] = {}
+    compared = False
     known = rows[(rows["part"] != "") & rows["low"].notna() & rows["high"].notna()]
     for model, of in known.groupby("model", sort=False):
         ends = {row["part"]: (row["low"], row["high"]) for row in of.to_dict("records")}
         for one, other in combinations(part_order(list(ends)), 2):
             if one.split("=")[0] != other.split("=")[0]:
                 continue
+            compared = True
             if ends[one][0] > ends[other][1] or ends[other][0] > ends[one][1]:
                 apart.setdefault(f"{part_words(one)} and {part_words(other)}", []).append(str(model))
+    if not compared:
+        return "No two groups of one kind were measured."
     if not apart:
         return "The intervals of every model’s groups overlap."
     said = [f"{', '.join(models)}, {pair}" for pair, models in apart.items()]

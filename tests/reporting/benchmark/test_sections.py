@@ -14,6 +14,7 @@ from openclef.reporting.benchmark import benchmark_sections
 from openclef.reporting.benchmark.differences import differences_reading
 from openclef.reporting.benchmark.everything import everything_section
 from openclef.reporting.benchmark.ranks import rank_figure, ranks_reading
+from openclef.reporting.benchmark.subgroups import subgroups_reading
 from openclef.reporting.benchmark.tables import read_tables
 from openclef.reporting.drawing import model_styles
 from tests.reporting.benchmark.reading import figures_of, rows_of_table, text_of
@@ -312,7 +313,26 @@ def test_tasks_on_leads_of_their_own_stand_side_by_side(tmp_path) -> None:
             )
     bodies = _bodies(place)
     body = bodies["side-by-side"]
-    assert "ptb_<wbr>xl/<wbr>superdiagnostic, lead P" in body
+    assert 'ptb_<wbr>xl/<wbr>superdiagnostic<span class="ends">lead P</span>' in body
     assert "<details>" not in body, "no task is folded for its lead"
     assert len(rows_of_table(bodies["summary"], "Averages, each task’s own lead")) > 1
     assert len(figures_of(bodies["subgroups"].split("<details>")[0])) == 3
+
+
+def test_groups_that_cannot_be_compared_are_not_said_to_overlap() -> None:
+    rows = pd.DataFrame(
+        {"model": "clef", "part": ["", "sex=male", "age_band=0-39"], "value": 0.7, "low": 0.6, "high": 0.8}
+    )
+    assert subgroups_reading(rows) == "No two groups of one kind were measured."
+    assert "groups overlap" in subgroups_reading(
+        pd.concat([rows, rows.tail(1).assign(part="age_band=40-59")])
+    )
+
+
+def test_bins_of_few_predictions_are_not_drawn(little) -> None:
+    def few(table: pd.DataFrame) -> None:
+        table.loc[table["bin_low"] == "0.0", "n"] = "9"
+
+    before = len(figures_of(_bodies(little)["calibration"])[0]["data"][-1]["x"])
+    _edit(little, "reliability", few)
+    assert len(figures_of(_bodies(little)["calibration"])[0]["data"][-1]["x"]) == before - 1

@@ -216,7 +216,7 @@ def test_changes_are_against_the_same_model_as_recorded(folder, sections) -> Non
         assert numbers_in(line[5])[0] == pytest.approx(value[line[3]] - value[""], abs=6e-4)
     figure = next(each for each in figures_of(sections["robustness"]) if each["title"].startswith("sim/af"))
     assert [each.split("<br>")[0] for each in figure["layout"]["yaxis"]["ticktext"]] == [
-        *("as recorded", "noise 10 dB", "lead II", "100 Hz", "first 5 s"),
+        *("as recorded", "noise 10 dB", "lead II", "100 Hz", "5 s a window"),
     ]
     assert "age_sex" not in [each["name"] for each in figure["data"]], "it reads no ECG"
 
