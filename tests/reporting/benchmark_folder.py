@@ -387,6 +387,7 @@ def _looks(cells: list[dict]) -> pd.DataFrame:
                     "task": cell["task"],
                     "model": cell["model"],
                     "weights": f"{hash_of(cell['model'])}",
+                    "settings": hash_of(cell["protocol"])[:8],
                     "protocol": cell["protocol"],
                     "lead": cell["lead"],
                     "label_share": cell["label_share"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from openclef.protocol.ledger import count_looks
+from openclef.protocol.ledger import COLUMNS, count_looks
 from openclef.reporting.benchmark.tables import Tables
 from openclef.reporting.benchmark.views import share_words, task_name
 from openclef.reporting.markup import Html, Section, element, folded, join, number, table
@@ -27,7 +27,8 @@ def looks_section(tables: Tables) -> Section:
         >>> (folder / "benchmark.json").write_text("{}") and looks_section(read_tables(folder)).anchor
         'looks'
     """
-    title, rows = "Looks at the test sets", tables.looks
+    title = "Looks at the test sets"
+    rows = tables.looks.reindex(columns=[*COLUMNS], fill_value="")  # an older ledger has fewer
     if rows.empty:
         said = "looks.csv has no rows: no look at a test set is noted."
         if tables.setting("split") == "val":
@@ -36,7 +37,7 @@ def looks_section(tables: Tables) -> Section:
     about = element(
         "p",
         "Every evaluation on a test split is noted in its store’s ledger, by this benchmark or before it. The "
-        "same model, weights, protocol, lead, label share and condition again is no new look. The more looks "
+        "same model, weights, settings, protocol, lead, label share and condition again is no new look. The more looks "
         "choices were made after, the more the best value of a test set flatters.",
     )
     parts = [about, element("p", looks_reading(rows)), _counts(rows), _rows(rows)]
@@ -52,7 +53,7 @@ def looks_reading(rows: pd.DataFrame) -> str:
     Example:
         >>> row = {"store": "a", "task": "a/af", "model": "clef", "weights": "1", "protocol": "probe", "lead": "I",
         ...        "label_share": 1.0, "condition": ""}
-        >>> looks_reading(pd.DataFrame([row, row | {"lead": "II"}]))
+        >>> looks_reading(pd.DataFrame([row, row | {"lead": "II"}]).reindex(columns=[*COLUMNS], fill_value=""))
         'Most looks: a/af of a, 2 different ones, of 1 model and 1 set of weights.'
     """
     counts = count_looks(rows).sort_values("looks", ascending=False, kind="stable").iloc[0]

@@ -336,3 +336,9 @@ def test_bins_of_few_predictions_are_not_drawn(little) -> None:
     before = len(figures_of(_bodies(little)["calibration"])[0]["data"][-1]["x"])
     _edit(little, "reliability", few)
     assert len(figures_of(_bodies(little)["calibration"])[0]["data"][-1]["x"]) == before - 1
+
+
+def test_a_ledger_without_settings_is_counted(little) -> None:
+    with_settings = text_of(_bodies(little)["looks"])
+    _edit(little, "looks", lambda table: table.drop(columns="settings"))
+    assert text_of(_bodies(little)["looks"]) == with_settings
