@@ -108,7 +108,7 @@ def start_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool = Fals
                 f"{folder} holds a finished run; load it with openclef.load, or pass another folder or overwrite=True "
                 "(--overwrite true)."
             )
-        elif _decisive(before) != _decisive(json.loads(text)):
+        elif decisive(before) != decisive(json.loads(text)):
             raise FileExistsError(
                 f"{folder} holds an unfinished run with other settings ({_difference(before, json.loads(text))}); "
                 "resume it with the same settings, or pass another folder or overwrite=True (--overwrite true)."
@@ -129,8 +129,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _decisive(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration without where its stores lie: a store is known by the hash of its records."""
+def decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without where its stores lie: a store is known by the hash of its records.
+
+    Example:
+        >>> decisive({"stores": [{"name": "a", "path": "stores/a"}]})
+        {'stores': [{'name': 'a'}]}
+    """
     stores = config.get("stores")
     if not isinstance(stores, list):
         return config
@@ -141,7 +146,7 @@ def _decisive(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    before, now = _decisive(before), _decisive(now)
+    before, now = decisive(before), decisive(now)
     names = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
     return ", ".join(f"{key}: {before.get(key)!r} there, {now.get(key)!r} given" for key in names[:4])[:500]
 

@@ -29,14 +29,15 @@ class Condition:
             `openclef.noise`) at this ratio of the signal's variance to the noise's in dB, both above 0.5 Hz.
         lead: Another lead, by name.
         fs: A lower sampling rate in Hz; recordings of this rate or a lower one stay as they are.
-        seconds: Only so many seconds from the start of each window; the rest is missing.
+        seconds: Only so many seconds from the start of each window; the rest is missing. A record of several windows
+            keeps so much of each.
 
     Raises:
         ValueError: A number out of range.
 
     Example:
         >>> Condition(noise_snr_db=10).name, Condition(lead="II", seconds=2.5).name, Condition().name
-        ('noise 10 dB', 'lead II, first 2.5 s', '')
+        ('noise 10 dB', 'lead II, 2.5 s a window', '')
     """
 
     noise_snr_db: float | None = None
@@ -66,7 +67,7 @@ class Condition:
             "noise_snr_db": "noise {:g} dB",
             "lead": "lead {}",
             "fs": "{:g} Hz",
-            "seconds": "first {:g} s",
+            "seconds": "{:g} s a window",
         }
         given = {key: getattr(self, key) for key in parts}
         return ", ".join(parts[key].format(value) for key, value in given.items() if value is not None)
@@ -114,7 +115,7 @@ class Condition:
         generator = torch.Generator().manual_seed(row)
         noise = synthesise_noise("mixture_of_noises", 1, signal.size, fs, generator)[0].numpy()
         ratio = 10 ** (-(self.noise_snr_db or 0.0) / 20)
-        level = _spread(np.where(known, signal, np.nanmean(signal)), fs) / max(_spread(noise, fs), 1e-12)
+        level = _spread(signal[known], fs) / max(_spread(noise[known], fs), 1e-12)
         return (signal + ratio * level * noise).astype(signal.dtype)
 
 

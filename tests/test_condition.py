@@ -47,6 +47,21 @@ def test_missing_samples_stay_missing_and_the_rest_gets_noise():
     assert np.isnan(signal[0, 300])  # the given array is left alone
 
 
+@pytest.mark.parametrize("recorded", [500, 650, 1500])
+def test_noise_of_a_window_that_is_not_full_has_the_ratio_in_what_was_recorded(recorded):
+    signal = ecg(1).astype(float)
+    signal[0, recorded:] = np.nan
+    ratios = []
+    for row in range(60):
+        noisy, _ = Condition(noise_snr_db=10).apply(signal, FS, [row])
+        noise = (noisy - signal)[0, :recorded]
+        high_pass = scipy.signal.cheby2(8, 60, 0.45, "highpass", fs=FS, output="sos")
+        both = np.stack([signal[0, :recorded], noise])
+        power = scipy.signal.sosfiltfilt(high_pass, both, axis=1, padlen=recorded - 1).var(axis=1)
+        ratios.append(10 * np.log10(power[0] / power[1]))
+    assert np.median(ratios) == pytest.approx(10, abs=1.5)
+
+
 def test_a_lower_rate_keeps_the_band_and_a_higher_one_changes_nothing():
     tone = np.sin(2 * np.pi * 8 * TIME)[None].astype(np.float32)
     lower, fs = Condition(fs=100).apply(tone, FS, [0])
@@ -65,7 +80,7 @@ def test_less_time_and_several_changes_at_once():
     assert not np.isnan(shorter[:, :625]).any()
     both = Condition(seconds=2.5, fs=125, noise_snr_db=10)
     changed, fs = both.apply(ecg(), FS, [0, 1, 2])
-    assert (changed.shape, fs, both.name) == ((3, 1250), 125.0, "noise 10 dB, 125 Hz, first 2.5 s")
+    assert (changed.shape, fs, both.name) == ((3, 1250), 125.0, "noise 10 dB, 125 Hz, 2.5 s a window")
     assert Condition(seconds=2.5).apply(ecg()[:0], FS, [])[0].shape == (0, 2500)
 
 

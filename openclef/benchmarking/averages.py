@@ -93,7 +93,8 @@ def average_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[dict[
                 for model, by_task in cells.items()
                 if (model.endswith(WITH_AGE_SEX) or model == "age_sex") == bool(appended)
             }
-            reference, against = grid.reference + appended, cells.get(grid.reference + appended, {})
+            reference = grid.reference + ("" if grid.reference == "age_sex" else appended)
+            against = cells.get(reference, {})
             if not against and about["protocol"] == "finetune":
                 reference, against = "scratch" + appended, of_scratch.get("scratch" + appended, {})
             rows += [about | row for row in _family_rows(family, reference, against, grid, kept)]

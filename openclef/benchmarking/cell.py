@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from openclef.benchmarking.competitor import Competitor
 from openclef.benchmarking.kept import hash_of
 from openclef.condition import Condition
 from openclef.protocol import NETWORK_PROTOCOLS
+from openclef.protocol.cache import store_sha256
 from openclef.protocol.evaluation import evaluate
 from openclef.protocol.network import Finetuning
 from openclef.protocol.scoring import MIN_POSITIVES
@@ -149,8 +149,7 @@ class Cell:
             "protocol": self.protocol,
             "label_share": self.label_share,
             **self.competitor.as_key(),
-            "records": [store.info["records_sha256"] for store in self.stores],
-            "signals": [hash_of({"shards": store.info["shards"]}) for store in self.stores],
+            "stores": [store_sha256(store) for store in self.stores],
             "split": grid.split,
             "seeds": list(grid.seeds_of(self.protocol)) if seeded else None,
             "by": list(grid.by) if whole else [],
@@ -159,8 +158,9 @@ class Cell:
             "min_positives": grid.min_positives,
             "seed": grid.seed,
             "finetuning": asdict(grid.finetuning) if network else None,
+            "noise": noise_sha256(grid.finetuning) if network else None,
         }
-        return json.loads(json.dumps(key))
+        return json.loads(json.dumps(key, default=str))
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,17 @@ def read_predictions(folder: Path, split: str) -> pd.DataFrame:
     """
     recorded = [("split", "==", split), ("condition", "==", "")]
     return pd.read_parquet(folder / "predictions.parquet", filters=recorded)
+
+
+def noise_sha256(finetuning: Finetuning) -> str | None:
+    """Hash of the recorded noise that training adds.
+
+    Example:
+        >>> noise_sha256(Finetuning()) is None
+        True
+    """
+    file = None if finetuning.views is None else finetuning.views.noise_file
+    return None if file is None or not Path(file).is_file() else sha256_of(file)
 
 
 def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:
@@ -291,15 +302,9 @@ def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
     folder = out / "cells" / cell.place
     (folder / "cell.json").unlink(missing_ok=True)  # without it the cell is not judged yet
     key = cell.key(grid)
-    trainings = out / "runs" / cell.place.parent / f"{cell.place.name}-{_hash_of_training(key)}"
+    trainings = out / "runs" / cell.place.parent / f"{cell.place.name}-{_hash_of_training(key, grid.device)}"
     start = time.perf_counter()
-    try:
-        result = _evaluate(cell, grid, out, trainings)
-    except FileExistsError:  # trained by another version of openclef, or on another device
-        if not trainings.is_dir():
-            raise
-        shutil.rmtree(trainings)
-        result = _evaluate(cell, grid, out, trainings)
+    result = _evaluate(cell, grid, out, trainings)
     seconds = time.perf_counter() - start
     result.save(folder)
     sha256 = sha256_of(folder / "predictions.parquet")
@@ -343,23 +348,33 @@ def _evaluate(cell: Cell, grid: Grid, out: Path, trainings: Path) -> Any:
     )
 
 
-def _hash_of_training(key: dict[str, Any]) -> str:
-    """Of what decides a training: what only judging uses may change without training again."""
+def _hash_of_training(key: dict[str, Any], device: str | None) -> str:
+    """Of what decides a training: what only judging uses may change without training again.
+
+    Another version of openclef, or another kind of device, trains anew in a folder beside.
+    """
+    import torch
+
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    here = {"openclef": openclef.__version__, "device": where.split(":")[0]}
     names = (
         "task",
         "label_share",
         "weights",
         "architecture",
-        "records",
-        "signals",
+        "stores",
         "seeds",
         "seed",
         "finetuning",
     )
-    return hash_of({name: key[name] for name in names})[:12]
+    return hash_of({name: key[name] for name in names} | here)[:12]
 
 
-_IN_WORDS = {"records": "the stores' records", "signals": "the stores' signals", "weights": "the weights"}
+_IN_WORDS = {
+    "stores": "the stores or their order",
+    "weights": "the weights",
+    "subjects": "whom it was pretrained on",
+}
 
 
 def _differences(before: Any, now: dict[str, Any]) -> list[str]:

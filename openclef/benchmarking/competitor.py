@@ -63,6 +63,7 @@ class Competitor:
         weights: The hash of each.
         about: What `benchmark.json` says of it.
         architecture: What random encoders and training from scratch follow; None for the others.
+        subjects: For each source a hash of whom it was pretrained on.
 
     Example:
         >>> Competitor("age_sex").is_baseline
@@ -74,6 +75,7 @@ class Competitor:
     weights: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     architecture: Architecture | None = None
+    subjects: tuple[str, ...] = ()
 
     @property
     def is_baseline(self) -> bool:
@@ -111,10 +113,15 @@ class Competitor:
 
         Example:
             >>> Competitor("age_sex").as_key()
-            {'model': 'age_sex', 'weights': [], 'architecture': None}
+            {'model': 'age_sex', 'weights': [], 'subjects': [], 'architecture': None}
         """
         architecture = None if self.architecture is None else self.architecture.as_json()
-        return {"model": self.name, "weights": list(self.weights), "architecture": architecture}
+        return {
+            "model": self.name,
+            "weights": list(self.weights),
+            "subjects": list(self.subjects),
+            "architecture": architecture,
+        }
 
 
 def name_models(models: Any) -> tuple[list[Competitor], list[str], Architecture]:
@@ -161,11 +168,17 @@ def name_models(models: Any) -> tuple[list[Competitor], list[str], Architecture]
         if position == 0:
             architecture = _architecture_of(first)
         called = name or _unique(_own_name(first, sources[0]), {each.name for each in found})
-        weights = [source_sha256(first)]
+        hashes = [(source_sha256(first), _subjects_sha256(first))]
         about = _about(called, sources, first)
+        if _architecture_of(first).as_json() != architecture.as_json():
+            about["note"] = (
+                f"random encoders and training from scratch follow {found[0].name if found else called}, which has "
+                "another architecture or preprocessing"
+            )
         del first
-        weights += [source_sha256(encoder) for encoder in encoders]
-        found.append(Competitor(called, sources, tuple(weights), about | {"weights": weights}))
+        hashes += [(source_sha256(encoder), _subjects_sha256(encoder)) for encoder in encoders]
+        weights, subjects = zip(*hashes)
+        found.append(Competitor(called, sources, weights, about | {"weights": list(weights)}, None, subjects))
     return found, baselines, architecture
 
 
@@ -213,6 +226,14 @@ def source_sha256(encoder: Any) -> str:
         if isinstance(value, (bool, int, float, str)) and key != "training"
     }
     return hashlib.sha256((digest + json.dumps(plain, sort_keys=True)).encode()).hexdigest()
+
+
+def _subjects_sha256(encoder: Any) -> str:
+    """Hash of whom an encoder was pretrained on; whether it may be judged on a store depends on it."""
+    subjects = getattr(encoder, "pretraining_subjects", None)
+    known = None if subjects is None else sorted(map(str, subjects))
+    told = json.dumps([known, bool(getattr(encoder, "subjects_complete", True))])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _check_names(names: Sequence[str]) -> None:

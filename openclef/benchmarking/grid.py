@@ -201,7 +201,7 @@ def benchmark(
             "cells": counts,
             "seconds": round(sum(each.seconds for each in judged) + now - collated, 1),
             "seconds_of_this_call": round(now - start, 1),
-            "notes": _notes(judged),
+            "notes": [*_notes(judged), *_notes_of_models(cells), *_note_of_permutations(folder, grid)],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_json(folder / "benchmark.json", about)
@@ -371,6 +371,25 @@ def _write_tables(
 
 def _describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     return list({cell.competitor.name: dict(cell.competitor.about) for cell in cells}.values())
+
+
+def _notes_of_models(cells: Sequence[Cell]) -> list[dict[str, str]]:
+    about = [each for each in _describe(cells) if each.get("note")]
+    return [{"model": each["name"], "note": each["note"]} for each in about]
+
+
+def _note_of_permutations(folder: Path, grid: Grid) -> list[dict[str, str]]:
+    """Say so where a table has so many comparisons that none could be significant after Holm's adjustment."""
+    rows = Benchmark(folder).comparisons
+    largest = int(rows.groupby(["task", "lead", "label_share"]).size().max()) if len(rows) else 0
+    if largest / (grid.permutations + 1) <= 0.05:
+        return []
+    needed = 20 * largest - 1
+    note = (
+        f"{largest} comparisons of one task cannot fall below .05 after Holm's adjustment with {grid.permutations} "
+        f"permutations; pass permutations={needed} or more"
+    )
+    return [{"model": "comparisons", "note": note}]
 
 
 def _notes(judged: Sequence[Judged]) -> list[dict[str, str]]:

@@ -46,8 +46,8 @@ TABLES: dict[str, dict[str, type]] = {
         "n": int,
     },
     "looks": {
-        "time": str, "store": str, "task": str, "model": str, "weights": str, "protocol": str, "lead": str,
-        "label_share": float, "condition": str, "records": int, "subjects": int,
+        "time": str, "store": str, "task": str, "model": str, "weights": str, "settings": str, "protocol": str,
+        "lead": str, "label_share": float, "condition": str, "records": int, "subjects": int,
     },
     "skipped": {
         "task": str, "lead": str, "protocol": str, "label_share": float, "model": str, "reason": str,

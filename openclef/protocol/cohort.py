@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from openclef import __version__
 from openclef.condition import Condition
 from openclef.embedding import embed_store
 from openclef.protocol.cache import FeatureCache, encoder_sha256, may_keep, store_sha256
@@ -21,6 +22,9 @@ from openclef.task import Task
 
 if TYPE_CHECKING:
     import torch
+
+
+_FORMAT = 2  # of kept features: raise it when the way from a recording to its features changes
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ class Cohort:
             ['self', 'store', 'condition']
         """
         changed = {} if condition is None else asdict(condition)
-        return {"store": store_sha256(store), "lead": self.lead, "condition": changed}
+        about = {"store": store_sha256(store), "lead": self.lead, "condition": changed}
+        return about | {"openclef": __version__, "format": _FORMAT}
 
 
 def gather_records(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +81,8 @@ def evaluate(
         lead: Lead by name.
         name: Name of the model in the tables; None = the encoder's own.
         seeds: Seeds of random encoders, and of "finetune" and "scratch", which train once a seed (several encoders
-            are fine-tuned once each); with a label_share below 1, a model of one run is fitted once a seed, each time
-            on other subjects.
+            are fine-tuned once each). With a label_share below 1 there are as many draws of subjects, the same for
+            every model: a model of fewer runs is fitted on each draw, its runs taking turns.
         append_age_sex: Judge each encoder with age and sex appended as well.
         label_share: Share of the training subjects whose labels are used; seed i of a model draws its own.
         split: "test", or "val" to look at validation without touching test.
@@ -166,8 +168,8 @@ def evaluate(
         for method in methods:
             if method.sources == ["age_sex"] and not with_age_sex:
                 continue  # A baseline that these stores cannot have, asked for beside a model.
-            if label_share < 1 and len(method.sources) == 1:
-                method = method._replace(sources=method.sources * len(seeds), seeds=list(seeds))
+            if label_share < 1 and method.protocol in PROTOCOLS:
+                method = _one_a_budget(method, len(seeds))
             for each, chosen in _judge(method, how, label_share, seed, finetuning, folder):
                 tables.append(each)
                 settings.append(chosen)
@@ -175,7 +177,11 @@ def evaluate(
     metrics = metrics_of(predictions, split=split, by=by, draws=draws, seed=seed, min_positives=min_positives)
     notes = [_note(judged, split), *impossible]
     if split == "test":
-        notes += [_record(cohort, method, predictions, label_share) for method in methods]
+        how_fitted = {"label_share": label_share, "seed": seed, "min_positives": min_positives}
+        for method in methods:
+            trained = asdict(finetuning) if method.protocol in NETWORK_PROTOCOLS else None
+            decisive = how_fitted | {"seeds": method.seeds, "finetuning": trained}
+            notes.append(_record(cohort, method, predictions, label_share, decisive))
     note = "; ".join(dict.fromkeys(filter(None, notes)))
     return Result(metrics, predictions, judged.name, split, settings, note)
 
@@ -201,6 +207,13 @@ def _note(judged: Method, split: str) -> str:
         return ""
     of = f"{unknown} of {len(starts)} encoders do" if len(starts) > 1 else "the encoder does"
     return f"{of} not say whom it was pretrained on: whether {split} subjects were among them could not be checked"
+
+
+def _one_a_budget(method: Method, budgets: int) -> Method:
+    """A run for each draw of subjects, the same draws for every model: with fewer runs than draws they take turns."""
+    runs = max(len(method.sources), budgets)
+    sources = [method.sources[i % len(method.sources)] for i in range(runs)]
+    return method._replace(sources=sources, seeds=list(range(runs)))
 
 
 def _possible(
@@ -232,8 +245,11 @@ def _possible(
     return tuple(possible), reasons
 
 
-def _record(cohort: Cohort, method: Method, predictions: pd.DataFrame, label_share: float) -> str:
+def _record(
+    cohort: Cohort, method: Method, predictions: pd.DataFrame, label_share: float, decisive: dict[str, Any]
+) -> str:
     """Note in the stores' ledgers that a method was judged on the test split; a sentence where that fails."""
+    settings = json.dumps(decisive, sort_keys=True, default=str)
     digest = hashlib.sha256("".join(encoder_sha256(each) for each in method.starts).encode()).hexdigest()
     models = predictions["model"].isin([method.name, method.name + WITH_AGE_SEX])
     mine = predictions[models & (predictions["split"] == "test")]
@@ -244,6 +260,7 @@ def _record(cohort: Cohort, method: Method, predictions: pd.DataFrame, label_sha
                 "task": cohort.task.name,
                 "model": model,
                 "weights": digest[:16] if method.starts else "",
+                "settings": hashlib.sha256(settings.encode()).hexdigest()[:8],
                 "protocol": method.protocol,
                 "lead": cohort.lead,
                 "label_share": label_share,

@@ -10,7 +10,6 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
-from openclef import __version__
 from openclef.condition import Condition
 from openclef.embedding import read_under
 from openclef.protocol.beats import load_neurokit
@@ -146,7 +145,7 @@ def features_of_cohort(
         if cache is None:
             values = measure(rows[chosen])
         else:
-            about = {"features": FEATURES, "openclef": __version__} | cohort.about(store, condition)
+            about = {"features": FEATURES} | cohort.about(store, condition)
             values = cache.rows(about, rows[chosen], len(store), measure)
         if store.unit != "mV":
             values[:, [FEATURES.index(name) for name in IN_MV]] = np.nan

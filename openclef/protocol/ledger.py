@@ -1,8 +1,8 @@
 """The ledger of looks at a test split: one line for each, in the store whose test split was looked at.
 
-A look is a model judged on a task's test split under one protocol, lead, label budget and condition. The same
-again is no new look: it gives the same number. What counts is how many different ones there were, since the best
-of many looks is better than it should be.
+A look is a model judged on a task's test split under one protocol with its settings, lead, label budget and condition.
+The same again is no new look: it gives the same number. What counts is how many different ones there were, since the
+best of many looks is better than it should be.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["COLUMNS", "FILE", "count_looks", "read_looks", "record_looks"]
 
 FILE = "looks.jsonl"
 COLUMNS = (
-    "time", "store", "task", "model", "weights", "protocol", "lead", "label_share", "condition", "records",
+    "time", "store", "task", "model", "weights", "settings", "protocol", "lead", "label_share", "condition", "records",
     "subjects",
 )  # fmt: skip
-_DIFFERENT = ["model", "weights", "protocol", "lead", "label_share", "condition"]
+_DIFFERENT = ["model", "weights", "settings", "protocol", "lead", "label_share", "condition"]
 
 
 def record_looks(store: Store, looks: Iterable[Mapping[str, Any]]) -> str:

@@ -319,7 +319,10 @@ def _sha256(cohort: Cohort, chosen: NDArray[np.bool_]) -> str:
 def _is_the_same(folder: Path, config: Mapping[str, Any]) -> bool:
     import json
 
-    return json.loads((folder / "config.json").read_text(encoding="utf-8")) == config
+    from openclef.checkpoint import decisive
+
+    before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return decisive(before) == decisive(dict(config))
 
 
 class _Printer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +228,8 @@ def compare(
 
     Returns:
         A table of one row: model, against, task, protocol, lead, metric, value (first minus second), low,
-        high, p, n, seeds, against_seeds. Adjust the p values of a table with `openclef.statistics.holm`.
+        high, p, n, seeds, against_seeds. Adjust the p values of a table with `openclef.statistics.holm`. With few
+        labels only runs on the same draws of subjects are compared.
 
     Raises:
         ValueError: If the results differ in task, split or records, or hold no such model, or one is no `Result`.
@@ -251,6 +252,8 @@ def compare(
     first, first_about = _chosen(result, model)
     second, second_about = _chosen(against, against_model)
     _check_alike(first, second, first_about, second_about, (result.split, against.split))
+    if first_about["label_share"] == second_about["label_share"] < 1:
+        first, second = _of_common_draws(first, second)
     matching = [second.labels.index(label) for label in first.labels]
     found = paired_difference(
         first.target,
@@ -285,7 +288,15 @@ def _chosen(result: Result, model: str | None) -> tuple[Stack, dict[str, Any]]:
     rows = table[(table["model"] == name) & (table["split"] == result.split) & (table["condition"] == "")]
     if not len(rows):
         raise ValueError(f"model is {name!r}; the result holds {', '.join(dict.fromkeys(table['model']))}.")
-    return stack(rows), {key: rows[key].iloc[0] for key in ("model", "task", "protocol", "lead")}
+    return stack(rows), {
+        key: rows[key].iloc[0] for key in ("model", "task", "protocol", "lead", "label_share")
+    }
+
+
+def _of_common_draws(first: Stack, second: Stack) -> tuple[Stack, Stack]:
+    """The runs that were fitted on the same draws of subjects: run i of every model has the labels of draw i."""
+    runs = min(first.seeds, second.seeds)
+    return replace(first, score=first.score[:runs]), replace(second, score=second.score[:runs])
 
 
 def _check_alike(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -201,7 +199,7 @@ def test_files_of_ones_own_in_a_csv_are_converted_once(planted, few, tmp_path, m
 
 
 def test_networks_are_trained_once_and_compared_with_scratch_and_their_probe(
-    write_store, few, tmp_path, calls
+    write_store, few, tmp_path, calls, monkeypatch
 ):
     store = write_store(tmp_path / "store", records=120)
     preprocessing = openclef.Preprocessing(fs=50, seconds=2, band=None, normalise="none")
@@ -224,14 +222,17 @@ def test_networks_are_trained_once_and_compared_with_scratch_and_their_probe(
         ["mine", "finetune", "scratch"],
         ["mine + age_sex", "finetune", "scratch + age_sex"],
     ]
-    # A run of another version of openclef is trained anew where its cell is not finished.
-    run = next((tmp_path / "out/runs/tiny/labels/I/finetune").rglob("config.json"))
-    run.write_text(run.read_text().replace(openclef.__version__, "0.0.0"))
+    # Another version of openclef trains anew where a cell is not finished, and leaves what was trained.
+    before = sorted((tmp_path / "out/runs/tiny/labels/I/finetune").rglob("run.json"))
     (tmp_path / "out/cells/tiny/labels/I/finetune/1/mine/cell.json").unlink()
+    monkeypatch.setattr(openclef, "__version__", "99.0")
     calls.clear()
     openclef.benchmark([encoder], store, tmp_path / "out", **ask)
-    assert calls == ["mine", "mine"]
-    assert json.loads(run.read_text())["openclef_version"] == openclef.__version__
+    assert calls == ["mine"]
+    after = sorted((tmp_path / "out/runs/tiny/labels/I/finetune").rglob("run.json"))
+    assert len(before) == 1
+    assert len(after) == 2
+    assert set(before) < set(after)
 
 
 def test_a_folder_is_not_taken_from_others(store, planted, few, tmp_path):
@@ -347,3 +348,35 @@ def test_trainings_may_have_fewer_seeds(store, planted, few, tmp_path):
     seeds = found.metrics.drop_duplicates("model").set_index("model")["seeds"]
     assert seeds["random_encoder"] == 2
     assert seeds["scratch"] == 1
+
+
+def test_a_store_that_says_otherwise_and_a_corrected_provenance_judge_anew(
+    write_store, planted, few, tmp_path, calls
+):
+    store = write_store(tmp_path / "a")
+    ask = {"tasks": "tiny/age", "baselines": (), **few}
+    model = planted(0.2)
+    openclef.benchmark({"a": model}, store, tmp_path / "out", **ask)
+    calls.clear()
+    openclef.benchmark({"a": model}, store, tmp_path / "out", **ask)
+    assert calls == []
+    model.pretraining_subjects = frozenset(store.subjects())
+    with pytest.raises(ValueError, match="were in the encoder's pretraining"):
+        openclef.benchmark({"a": model}, store, tmp_path / "out", **ask)
+    model.pretraining_subjects = frozenset()
+    file = store.path / "dataset.json"
+    file.write_text(file.read_text().replace('"subject_namespace": "tiny"', '"subject_namespace": "other"'))
+    calls.clear()
+    openclef.benchmark({"a": model}, openclef.open_store(store.path), tmp_path / "out", **ask)
+    assert calls == ["a"]
+
+
+def test_too_few_permutations_for_so_many_comparisons_are_noted(store, planted, few, tmp_path):
+    models = {f"m{i}": planted(0.2 + i) for i in range(3)}
+    found = openclef.benchmark(models, store, tmp_path / "out", tasks="tiny/age", by=(), **few)
+    notes = [each["note"] for each in found.about["notes"] if each["model"] == "comparisons"]
+    assert len(notes) == 1
+    assert "cannot fall below .05" in notes[0]
+    needed = int(notes[0].rsplit("permutations=", 1)[1].split()[0])
+    size = found.comparisons.groupby(["task", "lead", "label_share"]).size().max()
+    assert size / (needed + 1) == pytest.approx(0.05)

@@ -415,7 +415,7 @@ def test_conditions_are_judged_by_the_fit_on_recordings_as_they_are(store):
     recorded = result.predictions[result.predictions["condition"] == ""].reset_index(drop=True)
     pd.testing.assert_frame_equal(recorded, plain.predictions)
     changed = result.metrics[(result.metrics["condition"] != "") & (result.metrics["metric"] == "auroc")]
-    assert changed["condition"].tolist() == ["noise -20 dB", "first 0.5 s", "lead II"]
+    assert changed["condition"].tolist() == ["noise -20 dB", "0.5 s a window", "lead II"]
     assert (changed["n"] == 240).all()
     value = changed.set_index("condition")["value"]
     assert value["lead II"] == 0.5  # that lead is flat: every record looks the same
@@ -457,6 +457,19 @@ def test_a_small_budget_is_drawn_once_a_seed(store):
     assert scores.nunique(axis=1).min() == 3  # other subjects, other fits
     whole = evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=10, seeds=(3, 4, 5))
     assert whole.metrics["seeds"].unique().tolist() == [1]
+
+
+def test_every_model_has_the_same_draws_of_subjects(store):
+    ask = {"label_share": 0.05, "append_age_sex": False, "draws": 20, "seeds": range(5)}
+    one = evaluate(Planted(), store, "tiny/af", name="one", **ask)
+    three = evaluate([Planted() for _ in range(3)], store, "tiny/af", name="three", **ask)
+    seven = evaluate([Planted() for _ in range(7)], store, "tiny/af", name="seven", **ask)
+    assert [result.metrics["seeds"].iloc[0] for result in (one, three, seven)] == [5, 5, 7]
+    assert one.predictions["score"].equals(three.predictions["score"])  # the same encoder on the same draws
+    for other in (three, seven):
+        row = compare(one, other, draws=20, permutations=20).iloc[0]
+        assert (row["value"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+    assert row["seeds"] == row["against_seeds"] == 5
 
 
 def test_classical_features_are_a_baseline(tmp_path):

@@ -40,6 +40,14 @@ def test_the_same_again_is_no_new_look_but_another_budget_is(store):
     ]
 
 
+def test_other_draws_and_other_trainings_are_other_looks(store):
+    for seed in (0, 1, 2):
+        evaluate(
+            Planted(), store, "tiny/af", append_age_sex=False, draws=5, label_share=0.5, seeds=(0,), seed=seed
+        )
+    assert count_looks(read_looks([store]))["looks"].tolist() == [3]
+
+
 def test_pooled_stores_each_keep_their_own(store, tmp_path):
     other = write(tmp_path / "other", *people(100, seed=1), fs=100, name="other")
     evaluate(Planted(), [store, other], "tiny/af", append_age_sex=False, draws=5)
