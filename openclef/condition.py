@@ -1,4 +1,4 @@
-"""Conditions under which a model is judged beside recordings as they are: noise, another lead, lower rate, less time."""
+"""Conditions under which a model is judged too: noise, another lead, a lower rate, less time."""
 
 # torch is imported inside: settings of this kind are read by a command's help.
 from __future__ import annotations
