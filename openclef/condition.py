@@ -3,9 +3,9 @@
 # torch is imported inside: settings of this kind are read by a command's help.
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ __all__ = ["Condition", "check_conditions"]
 
 _DRIFT_HZ = 0.5  # what is slower counts neither as signal nor as noise when their ratio is set
 _PADDING_S = 4.0
+_LOWEST_FS = 10.0
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Condition:
         noise_snr_db: Synthetic noise of an ambulatory recording (drift, muscle, movement, electrode, see
             `openclef.noise`) at this ratio of the signal's variance to the noise's in dB, both above 0.5 Hz.
         lead: Another lead, by name.
-        fs: A lower sampling rate in Hz; recordings of this rate or a lower one stay as they are.
-        seconds: Only so many seconds from the start of each window; the rest is missing. A record of several windows
-            keeps so much of each.
+        fs: A lower sampling rate in Hz, 10 or more; recordings of this rate or a lower one stay as they are.
+        seconds: Only so many seconds, 1 or more, from the start of each window; the rest is missing. A record of
+            several windows keeps so much of each.
 
     Raises:
         ValueError: A number out of range.
@@ -46,13 +47,23 @@ class Condition:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.noise_snr_db is not None and not -60 <= self.noise_snr_db <= 60:
-            raise ValueError(f"noise_snr_db is {self.noise_snr_db}; pass a ratio in dB, -60 to 60, as 10.")
-        for name, unit in (("fs", "Hz"), ("seconds", "s")):
+        limits = {
+            "noise_snr_db": (-60.0, 60.0, "dB"),
+            "fs": (_LOWEST_FS, 1e6, "Hz"),
+            "seconds": (1.0, 1e6, "s"),
+        }
+        for name, (low, high, unit) in limits.items():
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} of a condition is {value}; pass a number of {unit} above 0.")
+            if value is None:
+                continue
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not number or not low <= value <= high:
+                raise ValueError(
+                    f"{name} of a condition is {value!r}; pass a number of {unit} from {low:g} on."
+                )
         if self.lead is not None:
+            if not isinstance(self.lead, str) or not self.lead.strip():
+                raise ValueError(f"lead of a condition is {self.lead!r}; pass the name of a lead, as 'II'.")
             object.__setattr__(self, "lead", canonical_lead(self.lead))
 
     @property

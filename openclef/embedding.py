@@ -416,4 +416,11 @@ def _forward(
         ready = preprocessing(batch, fs)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
             vectors = model(ready)
+        shape = (len(signal), int(model.dim))  # type: ignore[arg-type]
+        if not isinstance(vectors, torch.Tensor) or tuple(vectors.shape) != shape:
+            given = tuple(vectors.shape) if isinstance(vectors, torch.Tensor) else type(vectors).__name__
+            raise ValueError(
+                f"{type(model).__name__} gives {given} for {len(signal)} windows; it must give a tensor of "
+                f"(windows, dim), here {shape}."
+            )
         return vectors.float().cpu().numpy()

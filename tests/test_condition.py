@@ -85,8 +85,20 @@ def test_less_time_and_several_changes_at_once():
 
 
 def test_what_is_no_condition_is_refused():
-    for settings in ({"fs": 0}, {"fs": float("nan")}, {"seconds": -1}, {"noise_snr_db": float("inf")}):
-        with pytest.raises(ValueError, match=f"{next(iter(settings))}.* is .*; pass a "):
+    for settings in (
+        {"fs": 0},
+        {"fs": 0.001},
+        {"fs": float("nan")},
+        {"fs": "100"},
+        {"fs": True},
+        {"seconds": -1},
+        {"seconds": 0.001},
+        {"noise_snr_db": float("inf")},
+        {"noise_snr_db": "10"},
+        {"lead": ""},
+        {"lead": 5},
+    ):
+        with pytest.raises(ValueError, match=f"{next(iter(settings))}.* is .*; pass "):
             Condition(**settings)
     twice = Condition(fs=100), Condition(fs=100.0)
     for given in (twice, (Condition(),), ("noise",), Condition(fs=100)):

@@ -262,3 +262,25 @@ def test_batches_hold_at_least_a_window(store, batch_size):
     for call in (embed, embed_store):
         with pytest.raises(ValueError, match=r"batch_size is .*; accepted are whole numbers from 1"):
             call(TinyEncoder(), store, batch_size=batch_size)
+
+
+def test_a_model_that_gives_another_shape_is_refused():
+    class Wrong(torch.nn.Module):
+        dim = 3
+
+        def __init__(self, change):
+            super().__init__()
+            self.change = change
+
+        def forward(self, signal):
+            return self.change(torch.ones(len(signal), 3))
+
+    for change in (
+        lambda h: h[:1],
+        lambda h: h[:, :2],
+        lambda h: h[:, None],
+        lambda h: (h, h),
+        lambda h: h.numpy(),
+    ):
+        with pytest.raises(ValueError, match=r"Wrong gives .* it must give a tensor of \(windows, dim\)"):
+            embed(Wrong(change), np.random.default_rng(0).normal(size=12000), fs=500)

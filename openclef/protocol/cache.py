@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,10 @@ class FeatureCache:
         missing = np.unique(rows[~known[rows]])
         if missing.size or values is None:
             found = compute(missing)
+            if values is not None and values.shape[1] != found.shape[1]:
+                known, values = np.zeros(total, bool), None  # another model's, put into this place
+                missing = np.unique(rows)
+                found = compute(missing)
             if values is None:
                 values = np.zeros((total, found.shape[1]), found.dtype)
             values[missing] = found
@@ -83,9 +88,10 @@ def _read(file: Path, total: int) -> tuple[NDArray[np.bool_], NDArray[np.floatin
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
             known, values = kept["known"], kept["values"]
-    except (ValueError, OSError, KeyError, EOFError, BadZipFile, TypeError):
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile, TypeError, RuntimeError, zlib.error):
         return nothing
-    return (known, values) if known.shape == (total,) and len(values) == total else nothing
+    fits = known.shape == (total,) and known.dtype == bool and values.ndim == 2 and len(values) == total
+    return (known, values) if fits else nothing
 
 
 def _write(path: Path, known: NDArray[np.bool_], values: NDArray[np.floating]) -> None:

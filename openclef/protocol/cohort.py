@@ -271,7 +271,7 @@ def target_of(records: pd.DataFrame, task: Task) -> NDArray[np.floating]:
         (rows, labels): 0/1, one column a class for "multiclass", or values; NaN where a row takes no part.
 
     Raises:
-        ValueError: If a class is not among the task's labels.
+        ValueError: If a class is not among the task's labels, or a value is none that the task's kind can have.
 
     Example:
         >>> task = Task("a/rhythm", "multiclass", ("N", "AF"), ("rhythm",))
@@ -279,7 +279,16 @@ def target_of(records: pd.DataFrame, task: Task) -> NDArray[np.floating]:
         [[0.0, 1.0], [nan, nan]]
     """
     if task.kind != "multiclass":
-        return records[list(task.columns)].to_numpy(dtype=float)
+        values = records[list(task.columns)].to_numpy(dtype=float)
+        known = ~np.isnan(values)
+        wrong = np.isinf(values) if task.kind == "regression" else known & (values != 0) & (values != 1)
+        if wrong.any():
+            accepted = "finite numbers" if task.kind == "regression" else "0 and 1"
+            raise ValueError(
+                f"{task.name} is {task.kind} and has the value {values[wrong][0]:g} in {int(wrong.any(1).sum())} rows "
+                f"or more; accepted are {accepted}, and NaN for rows that take no part: convert again."
+            )
+        return values
     classes = records[task.columns[0]].fillna("").to_numpy(dtype=str)
     unknown = sorted(set(classes) - set(task.labels) - {""})
     if unknown:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "compare", "evaluate", "load_result"]
 
 SPLITS = ("test", "val")
+PARTS = ("store", "sex", "age_band")
 
 
 def evaluate(
@@ -125,7 +126,7 @@ def evaluate(
         ...
         ValueError: No store is given; pass a store or a list of stores.
     """
-    _check_options(protocol, split, baselines)
+    _check_options(protocol, split, baselines, by)
     check_share(label_share)
     check_counts(draws=draws, min_positives=min_positives, batch_size=batch_size, seed=seed)
     check_model(model)
@@ -186,7 +187,12 @@ def evaluate(
     return Result(metrics, predictions, judged.name, split, settings, note)
 
 
-def _check_options(protocol: str, split: str, baselines: Sequence[str]) -> None:
+def _check_options(
+    protocol: str, split: str, baselines: Sequence[str], by: str | Sequence[str] | None
+) -> None:
+    parts = [] if by is None else [by] if isinstance(by, str) else list(by)
+    if any(part not in PARTS for part in parts):
+        raise ValueError(f"by is {by!r}; pass one or more of {', '.join(PARTS)}.")
     known = (*PROTOCOLS, *NETWORK_PROTOCOLS)
     if protocol not in known:
         raise ValueError(f"protocol is {protocol!r}; pass one of {', '.join(known)}.")
@@ -226,7 +232,7 @@ def _possible(
         for store in cohort.stores:
             if condition.lead is not None and condition.lead not in store.leads:
                 reason = f"{store.name} has no such lead"
-        if condition.lead == cohort.lead:
+        if condition == Condition(lead=cohort.lead):
             reason = "it is the lead that is judged"
         fs = condition.fs
         if fs is not None:

@@ -8,6 +8,7 @@ best of many looks is better than it should be.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,8 +51,11 @@ def record_looks(store: Store, looks: Iterable[Mapping[str, Any]]) -> str:
         json.dumps({"time": now, "store": store.name} | dict(look), default=str) + "\n" for look in looks
     )
     try:
-        with (store.path / FILE).open("a", encoding="utf-8") as file:
-            file.write(lines)  # one write, so that lines of two processes do not mix
+        with (store.path / FILE).open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                lines = ("" if file.read(1) == b"\n" else "\n") + lines  # after one that was cut off
+            file.write(lines.encode())  # one write, so that lines of two processes do not mix
     except OSError as error:
         return f"the look at {store.name}'s test split could not be noted in {store.path / FILE} ({error})"
     return ""
@@ -77,14 +81,18 @@ def read_looks(stores: Sequence[Store | str | Path]) -> pd.DataFrame:
     for each in stores:
         store = each if isinstance(each, Store) else open_store(each)
         file = store.path / FILE
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
-        for number, line in enumerate(filter(str.strip, text.splitlines()), start=1):
+        lines = file.read_bytes().splitlines() if file.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{file}, line {number}, is damaged ({error}); correct that line.") from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{file}, line {number}, is no look; correct that line.")
+            except ValueError as error:  # an encoding's errors are of this kind too
+                raise ValueError(
+                    f"{file}, line {number}, is damaged ({error}); correct that line or remove it."
+                ) from None
+            if not isinstance(row, dict) or not all(row.get(name) for name in ("store", "task", "model")):
+                raise ValueError(f"{file}, line {number}, is no look; correct that line or remove it.")
             rows.append({name: row.get(name, "") for name in COLUMNS})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -52,3 +52,15 @@ def test_the_hash_says_what_decides_an_embedding():
     assert encoder_sha256(other) != before
     assert may_keep(encoder)
     assert not may_keep(torch.nn.Linear(2, 2))  # may hold what its weights do not say
+
+
+def test_no_flipped_byte_gives_wrong_values_or_an_error(tmp_path):
+    _, compute = counting()
+    cache = FeatureCache(tmp_path)
+    cache.rows({}, np.arange(5), 5, compute)
+    file = next(tmp_path.glob("*.npz"))
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 3):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        found = cache.rows({}, np.arange(5), 5, compute)
+        np.testing.assert_array_equal(found[:, 0], np.arange(5))

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from openclef.protocol.cohort import gather_records
+from openclef.protocol.cohort import gather_records, target_of
 from openclef.record import Record
 from openclef.store import StoreWriter
 from openclef.task import Task
@@ -126,3 +127,14 @@ def test_stores_that_do_not_fit_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match="other kinds, labels or units"):
         gather_records([store, other], "tiny/rhythm")
+
+
+def test_targets_that_the_kind_cannot_have_are_refused():
+    binary = Task("a/af", "binary", ("af",), ("af",))
+    sbp = Task("a/sbp", "regression", ("sbp",), ("sbp",))
+    assert np.isnan(target_of(pd.DataFrame({"af": [0.0, 1.0, np.nan]}), binary)[2, 0])
+    for value in (2.0, 0.5, -1.0, np.inf):
+        with pytest.raises(ValueError, match=r"a/af is binary and has the value .*; accepted are 0 and 1"):
+            target_of(pd.DataFrame({"af": [0.0, 1.0, value]}), binary)
+    with pytest.raises(ValueError, match="a/sbp is regression and has the value inf"):
+        target_of(pd.DataFrame({"sbp": [120.0, np.inf]}), sbp)

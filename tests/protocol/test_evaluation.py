@@ -279,7 +279,7 @@ def test_options_are_checked(store, tmp_path):
         ({"split": "train"}, "test, val"),
         ({"baselines": ("svm",)}, "random_encoder, age_sex, features"),
         ({"conditions": (Condition(),)}, "pass different ones that change something"),
-        ({"by": "colour", "draws": 2}, "age_band or a column"),
+        ({"by": "colour", "draws": 2}, "by is .colour.; pass one or more of store, sex, age_band"),
         ({"label_share": 0}, "label_share is 0"),
         ({"label_share": 1.01}, "label_share is 1.01"),
         ({"label_share": float("nan")}, "label_share is nan"),
@@ -406,7 +406,7 @@ def test_a_result_prints_a_line_a_model_and_each_note_once(small_store) -> None:
 def test_conditions_are_judged_by_the_fit_on_recordings_as_they_are(store):
     conditions = (
         Condition(noise_snr_db=-20),
-        Condition(seconds=0.5),
+        Condition(seconds=1),
         Condition(lead="II"),
         Condition(fs=500),
     )
@@ -415,7 +415,7 @@ def test_conditions_are_judged_by_the_fit_on_recordings_as_they_are(store):
     recorded = result.predictions[result.predictions["condition"] == ""].reset_index(drop=True)
     pd.testing.assert_frame_equal(recorded, plain.predictions)
     changed = result.metrics[(result.metrics["condition"] != "") & (result.metrics["metric"] == "auroc")]
-    assert changed["condition"].tolist() == ["noise -20 dB", "0.5 s a window", "lead II"]
+    assert changed["condition"].tolist() == ["noise -20 dB", "1 s a window", "lead II"]
     assert (changed["n"] == 240).all()
     value = changed.set_index("condition")["value"]
     assert value["lead II"] == 0.5  # that lead is flat: every record looks the same

@@ -56,7 +56,7 @@ def test_pooled_stores_each_keep_their_own(store, tmp_path):
 
 
 def test_a_damaged_line_is_named(store):
-    (store.path / FILE).write_text(json.dumps({"task": "a"}) + "\n{broken\n")
+    (store.path / FILE).write_text(json.dumps({"store": "s", "task": "a", "model": "m"}) + "\n{broken\n")
     with pytest.raises(ValueError, match=r"looks.jsonl, line 2, is damaged"):
         read_looks([store])
 
@@ -65,3 +65,20 @@ def test_a_ledger_that_cannot_be_written_is_said_in_the_note(store):
     (store.path / FILE).mkdir()
     result = evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=5)
     assert "could not be noted" in result.note
+
+
+def test_a_line_that_was_cut_off_does_not_take_the_next_look_with_it(store):
+    (store.path / FILE).write_text('{"time": "x')
+    evaluate(Planted(), store, "tiny/af", append_age_sex=False, draws=5)
+    lines = (store.path / FILE).read_text().splitlines()
+    assert len(lines) == 2
+    with pytest.raises(ValueError, match="line 1, is damaged"):
+        read_looks([store])
+    (store.path / FILE).write_text("\n" + lines[1] + "\n")
+    assert len(read_looks([store])) == 1
+    (store.path / FILE).write_bytes(b"\xff\xfe{}")
+    with pytest.raises(ValueError, match=r"looks.jsonl, line 1"):
+        read_looks([store])
+    (store.path / FILE).write_text("{}\n")
+    with pytest.raises(ValueError, match="line 1, is no look"):
+        read_looks([store])
