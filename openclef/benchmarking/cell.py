@@ -18,6 +18,7 @@ from openclef.protocol import NETWORK_PROTOCOLS
 from openclef.protocol.cache import store_sha256
 from openclef.protocol.evaluation import evaluate
 from openclef.protocol.network import Finetuning
+from openclef.protocol.result import load_result
 from openclef.protocol.scoring import MIN_POSITIVES
 from openclef.shards import sha256_of, write_json
 from openclef.store import Store
@@ -26,6 +27,7 @@ from openclef.task import Task
 __all__ = ["Cell", "Grid", "Judged", "find_judged", "judge", "read_predictions"]
 
 OWN = "own"  # stands for the lead in averages and ranks where each task has its own
+_LONGEST_NAME = 100  # bytes of a folder's name
 RESULT_FILES = ("evaluation.json", "metrics.json", "predictions.parquet")
 
 
@@ -122,7 +124,7 @@ class Cell:
             *self.task.name.split("/"),
             self.lead,
             self.protocol,
-            f"{self.label_share:g}",
+            share_name(self.label_share),
             self.competitor.name,
         ]
         return Path(*map(_folder_name, parts))
@@ -226,6 +228,17 @@ def read_predictions(folder: Path, split: str) -> pd.DataFrame:
     return pd.read_parquet(folder / "predictions.parquet", filters=recorded)
 
 
+def share_name(share: float) -> str:
+    """A label share as a folder's name.
+
+    Example:
+        >>> share_name(0.1), share_name(1.0), share_name(0.3000001)
+        ('0.1', '1', '0.3000001')
+    """
+    short = f"{share:g}"
+    return short if float(short) == share else repr(share)
+
+
 def noise_sha256(finetuning: Finetuning) -> str | None:
     """Hash of the recorded noise that training adds.
 
@@ -259,22 +272,26 @@ def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:
         return None, ""
     try:
         noted = json.loads(file.read_text(encoding="utf-8"))
-        before, sha256, seconds = noted["key"], noted["predictions_sha256"], noted["seconds"]
-        size = noted["predictions_bytes"]
-    except (ValueError, KeyError, TypeError):
+        before, sha256, seconds = noted["key"], noted["predictions_sha256"], float(noted["seconds"])
+    except (ValueError, KeyError, TypeError, OSError):
         return None, "its cell.json is damaged"
     differences = _differences(before, cell.key(grid))
     if differences:
         return None, f"{', '.join(differences)} changed"
     if not all((folder / name).is_file() for name in RESULT_FILES):
         return None, "files of it are missing"
-    if (folder / "predictions.parquet").stat().st_size != size:
+    if sha256_of(folder / "predictions.parquet") != sha256:
         return None, "its predictions are damaged"
+    for name, given in noted.get("sha256", {}).items():  # of the small files beside them
+        if name in RESULT_FILES and sha256_of(folder / name) != given:
+            return None, f"its {name} is damaged"
     try:
-        metrics = _read_metrics(folder / "metrics.json")
-    except ValueError:
+        metrics = load_result(folder).metrics
+    except (ValueError, FileNotFoundError):
+        return None, "its files are damaged"
+    if "value" not in metrics:
         return None, "its metrics are damaged"
-    return Judged(cell, folder, sha256, metrics, float(seconds)), ""
+    return Judged(cell, folder, sha256, metrics, seconds), ""
 
 
 def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
@@ -313,7 +330,7 @@ def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
         {
             "key": key,
             "predictions_sha256": sha256,
-            "predictions_bytes": (folder / "predictions.parquet").stat().st_size,
+            "sha256": {name: sha256_of(folder / name) for name in ("evaluation.json", "metrics.json")},
             "note": result.note,
             "seconds": round(seconds, 3),
             "openclef_version": openclef.__version__,
@@ -384,14 +401,8 @@ def _differences(before: Any, now: dict[str, Any]) -> list[str]:
     return [_IN_WORDS.get(name, name) for name in names]
 
 
-def _read_metrics(file: Path) -> pd.DataFrame:
-    metrics = pd.DataFrame(json.loads(file.read_text(encoding="utf-8")))
-    for column in ("value", "low", "high"):
-        metrics[column] = metrics[column].astype(float)
-    return metrics
-
-
 def _folder_name(name: str) -> str:
     """A name as a folder; where letters had to give way, a hash keeps it apart from others."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    return plain if plain == name and plain.strip(".") else f"{plain}-{hash_of({'name': name})[:6]}"
+    short = plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    return short if short == name and plain.strip(".") else f"{short}-{hash_of({'name': name})[:6]}"

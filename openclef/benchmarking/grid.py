@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
 import openclef
 from openclef.benchmarking.averages import average_rows
+from openclef.benchmarking.call import (
+    accepted_names,
+    checked_device,
+    leads_by_name,
+    listed,
+    seed_list,
+    share_list,
+)
 from openclef.benchmarking.cell import OWN, Cell, Grid, Judged, find_judged, judge
 from openclef.benchmarking.comparisons import comparison_rows
 from openclef.benchmarking.competitor import Architecture, Competitor, name_models
@@ -30,20 +39,18 @@ from openclef.benchmarking.tables import TABLES, Benchmark, write_table
 from openclef.condition import Condition, check_conditions
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 from openclef.protocol.baselines import has_age_sex
-from openclef.protocol.evaluation import SPLITS
+from openclef.protocol.evaluation import PARTS, SPLITS
 from openclef.protocol.ledger import read_looks
 from openclef.protocol.methods import BASELINES
 from openclef.protocol.network import Finetuning
-from openclef.protocol.probe import check_share
 from openclef.shards import hold_folder, write_json
-from openclef.signal import canonical_lead
 from openclef.statistics import check_counts
 from openclef.store import Store
 
 __all__ = ["Benchmark", "benchmark"]
 
 ONLY_PROBE = ("age_sex", "features")  # baselines without an embedding: no neighbours, nothing to fine-tune
-SKIPPED = (ValueError, FileNotFoundError, FloatingPointError, ImportError)  # what may be wrong with one cell
+EXPLAINED = (ValueError, FileNotFoundError, FloatingPointError, ImportError)  # their messages say all
 
 
 def benchmark(
@@ -124,32 +131,29 @@ def benchmark(
         draws=draws, permutations=permutations, batch_size=batch_size, min_positives=min_positives, seed=seed
     )
     check_conditions(conditions)
+    if not isinstance(finetuning, Finetuning):
+        raise ValueError(f"finetuning is {finetuning!r}; pass openclef.Finetuning(...).")
+    wanted = accepted_names("protocols", protocols, (*PROTOCOLS, *NETWORK_PROTOCOLS))
+    if not wanted:
+        raise ValueError("protocols are empty; pass at least one.")
+    accepted_names("baselines", baselines, BASELINES)
+    accepted_names("split", [split], SPLITS)
+    parts = accepted_names("by", by, PARTS)
+    shares, places = share_list(label_shares), leads_by_name(leads)
+    drawn = seed_list("seeds", seeds)
+    trained = drawn if training_seeds is None else seed_list("training_seeds", training_seeds)
+    asked = None if tasks is None else listed("tasks", tasks)
+    checked_device(device)
     given, named, architecture = name_models(models)
-    among = _known("baselines", [*named, *_listed(baselines)], BASELINES)
-    wanted = _known("protocols", _listed(protocols), (*PROTOCOLS, *NETWORK_PROTOCOLS))
+    among = accepted_names("baselines", [*named, *listed("baselines", baselines)], BASELINES)
     if "scratch" in among and "scratch" not in wanted:
         wanted.append("scratch")
-    _known("split", [split], SPLITS)
-    _known("reference", [reference], (*(each.name for each in given), *BASELINES))
-    shares = list(dict.fromkeys(float(share) for share in _listed(label_shares)))
-    for share in shares:
-        check_share(share)
-    trained = tuple(seeds if training_seeds is None else training_seeds)
-    places = None if leads is None else list(dict.fromkeys(canonical_lead(lead) for lead in _listed(leads)))
-    for name, values in (
-        ("leads", places),
-        ("label_shares", shares),
-        ("protocols", wanted),
-        ("seeds", list(seeds)),
-        ("training_seeds", trained),
-    ):
-        if values is not None and not values:
-            raise ValueError(f"{name} are empty; pass at least one.")
+    accepted_names("reference", [reference], (*(each.name for each in given), *BASELINES))
     grid = Grid(
         split=split,
-        seeds=tuple(seeds),
+        seeds=drawn,
         training_seeds=trained,
-        by=tuple(_listed(by)),
+        by=tuple(parts),
         conditions=tuple(conditions),
         draws=draws,
         permutations=permutations,
@@ -173,7 +177,7 @@ def benchmark(
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "finished": None,
             "settings": {
-                "tasks": _listed(tasks or ()),
+                "tasks": asked or [],
                 "protocols": wanted,
                 "leads": [OWN] if places is None else places,
                 "label_shares": shares,
@@ -184,7 +188,7 @@ def benchmark(
         }
         _claim(folder, about)
         opened = open_sources(stores, folder, quiet=quiet)
-        of_tasks = find_tasks(opened, tasks)
+        of_tasks = find_tasks(opened, asked)
         cells = list(_cells(given, among, architecture, of_tasks, wanted, places, shares))
         judged, skipped, counts = _judge_all(cells, grid, folder, console)
         collated = time.perf_counter()
@@ -201,25 +205,16 @@ def benchmark(
             "cells": counts,
             "seconds": round(sum(each.seconds for each in judged) + now - collated, 1),
             "seconds_of_this_call": round(now - start, 1),
-            "notes": [*_notes(judged), *_notes_of_models(cells), *_note_of_permutations(folder, grid)],
+            "notes": [
+                *_notes(judged),
+                *_notes_of_models(cells),
+                *_note_of_permutations(folder, grid),
+                *_looks(opened)[1],
+            ],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_json(folder / "benchmark.json", about)
     return Benchmark(folder)
-
-
-def _listed(given: Any) -> list[Any]:
-    return [given] if isinstance(given, (str, int, float)) else list(given)
-
-
-def _known(name: str, given: Sequence[str], accepted: Sequence[str]) -> list[str]:
-    unknown = [each for each in given if each not in accepted]
-    if unknown:
-        verb = "is" if name in ("split", "reference") else "are"
-        raise ValueError(
-            f"{name} {verb} {', '.join(map(repr, unknown))}; accepted are {', '.join(accepted)}."
-        )
-    return list(dict.fromkeys(given))
 
 
 @contextmanager
@@ -315,9 +310,10 @@ def _judge_all(
         done += 1
         try:
             now = judge(cell, grid, out)
-        except SKIPPED as error:
-            skipped.append(cell.about | {"model": cell.competitor.name, "reason": str(error)})
-            console.print(f"{cell}: skipped, {error} ({waiting - done} left)")
+        except Exception as error:  # noqa: BLE001 - whatever one model does is listed, and the others go on
+            reason = str(error) if isinstance(error, EXPLAINED) else f"{type(error).__name__}: {error}"
+            skipped.append(cell.about | {"model": cell.competitor.name, "reason": reason})
+            console.print(f"{cell}: skipped, {reason} ({waiting - done} left)")
             continue
         judged.append(now)
         console.print(
@@ -362,11 +358,19 @@ def _write_tables(
         "comparisons": comparison_rows(judged, grid, kept, shown),
         "averages": average_rows(judged, grid, kept),
         "ranks": rank_rows(judged),
-        "looks": read_looks(stores),
+        "looks": _looks(stores)[0],
         "skipped": skipped,
     }
     for name in TABLES:
         write_table(out, name, tables[name])
+
+
+def _looks(stores: Sequence[Store]) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """The looks at the test splits of these stores; a damaged ledger is a note, and does not cost the other tables."""
+    try:
+        return read_looks(stores), []
+    except ValueError as error:
+        return read_looks([]), [{"model": "looks", "note": str(error)}]
 
 
 def _describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from openclef.store import write_atomically
 
 __all__ = ["Kept", "hash_of"]
 
-FORMAT_VERSION = 1  # a change of what is computed takes another number
+FORMAT_VERSION = 2  # a change of what is computed takes another number
 
 
 def hash_of(about: Mapping[str, Any]) -> str:
@@ -75,13 +75,14 @@ class Kept:
             {'p': 0.25}
         """
         file = self.file(about)
-        if file.is_file():
-            try:
-                return json.loads(file.read_text(encoding="utf-8"))
-            except ValueError:
-                pass  # damaged: computed anew
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            if kept["sha256"] == hash_of({"value": kept["value"]}):
+                return kept["value"]
+        except (ValueError, KeyError, TypeError, OSError):
+            pass  # not there, or damaged: computed anew
         value = compute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(value)
+        text = json.dumps({"value": value, "sha256": hash_of({"value": value})})
         write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
         return value

@@ -40,6 +40,9 @@ def open_sources(stores: Any, out: Path, *, quiet: bool = False) -> list[Store]:
             "No store is given; pass a store, a CSV file that lists your own files, or a list of these."
         )
     tables = [Path(each) for each in given if is_table(each)]
+    nameless = [str(table) for table in tables if not table.stem.strip(". ")]
+    if nameless:
+        raise ValueError(f"{nameless[0]} has no name before its ending; rename it: its tasks bear that name.")
     stems = [table.stem.casefold() for table in tables]
     twice = [str(table) for table, stem in zip(tables, stems) if stems.count(stem) > 1]
     if twice:
@@ -83,6 +86,8 @@ def find_tasks(stores: Sequence[Store], tasks: Sequence[str] | str | None = None
     for task in wanted:
         if task not in declared:
             raise ValueError(f"no store declares the task {task!r}; they declare {listed}.")
+    if "" in wanted:
+        raise ValueError("a store declares a task without a name; name it, and convert again.")
     if not wanted:
         raise ValueError(f"there is no task to judge; the stores declare {listed}.")
     return {task: [store for store in stores if task in store.tasks] for task in wanted}

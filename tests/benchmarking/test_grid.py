@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import openclef
 from openclef.benchmarking import cell, grid
@@ -380,3 +381,99 @@ def test_too_few_permutations_for_so_many_comparisons_are_noted(store, planted, 
     needed = int(notes[0].rsplit("permutations=", 1)[1].split()[0])
     size = found.comparisons.groupby(["task", "lead", "label_share"]).size().max()
     assert size / (needed + 1) == pytest.approx(0.05)
+
+
+class Broken(torch.nn.Module):
+    """Fails in some way when it is used."""
+
+    dim = 8
+
+    def __init__(self, error, preprocessing):
+        super().__init__()
+        self.error, self.preprocessing, self.pretraining_subjects = error, preprocessing, frozenset()
+
+    def forward(self, signal):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA out of memory"), TypeError("no"), ZeroDivisionError("0")]
+)
+def test_a_model_that_fails_is_listed_and_the_others_go_on(store, planted, few, tmp_path, error):
+    models = {"bad": Broken(error, planted().preprocessing), "good": planted(0.2)}
+    found = openclef.benchmark(models, store, tmp_path / "out", tasks="tiny/age", baselines=(), **few)
+    assert set(found.metrics["model"]) == {"good", "good + age_sex"}
+    assert found.skipped["reason"].tolist() == [f"{type(error).__name__}: {error}"]
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "evaluation.json", "predictions.parquet", "cell.json"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", b"\xff\xfe\x00"])
+def test_a_damaged_file_of_a_cell_is_judged_anew(store, planted, few, tmp_path, calls, name, content):
+    ask = {"tasks": "tiny/age", "baselines": (), **few}
+    whole = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    file = next((tmp_path / "out/cells").rglob(name))
+    file.write_bytes(content)
+    for kept in (tmp_path / "out/cache/tables").glob("*.json"):
+        kept.write_bytes(content)
+    calls.clear()
+    again = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert calls == ["a"]
+    pd.testing.assert_frame_equal(again.metrics, whole.metrics)
+    pd.testing.assert_frame_equal(again.averages, whole.averages)
+
+
+def test_a_flipped_byte_in_predictions_is_noticed(store, planted, few, tmp_path, calls):
+    ask = {"tasks": "tiny/age", "baselines": (), **few}
+    openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    file = next((tmp_path / "out/cells").rglob("predictions.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+    calls.clear()
+    openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert calls == ["a"]
+
+
+def test_a_damaged_ledger_does_not_cost_the_tables(write_store, planted, few, tmp_path):
+    store = write_store(tmp_path / "tiny")
+    (store.path / "looks.jsonl").write_text("{broken\n")
+    found = openclef.benchmark(
+        {"a": planted(0.2)}, store, tmp_path / "out", tasks="tiny/age", baselines=(), **few
+    )
+    assert len(found.metrics)
+    assert found.looks.empty
+    assert any("looks.jsonl, line 1, is damaged" in each["note"] for each in found.about["notes"])
+
+
+def test_what_is_wrong_with_a_call_is_refused_before_anything_is_judged(store, planted, few, tmp_path, calls):
+    for given, message in (
+        ({"by": "colour"}, "by are 'colour'; accepted are store, sex, age_band"),
+        ({"by": None}, "by are None; pass a list"),
+        ({"seeds": 5}, "seeds are 5; pass a list of whole numbers"),
+        ({"seeds": (0, 0)}, "pass each once"),
+        ({"seeds": (-1,)}, "seeds are .-1,.; pass a list"),
+        ({"seeds": (0.5,)}, "seeds are"),
+        ({"seeds": "01"}, "seeds are"),
+        ({"training_seeds": ()}, "training_seeds are empty"),
+        ({"label_shares": None}, "label_shares are None"),
+        ({"label_shares": ["a"]}, "label_share is 'a'"),
+        ({"leads": [""]}, "leads are .*; pass names"),
+        ({"device": "gpu"}, "device is 'gpu', which cannot be used"),
+        ({"finetuning": {"epochs": 1}}, "finetuning is .*; pass openclef.Finetuning"),
+        ({"baselines": None}, "baselines are None"),
+        ({"protocols": None}, "protocols are None"),
+        ({"tasks": 5}, "no store declares the task 5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            openclef.benchmark({"a": planted()}, store, tmp_path / "out", **(few | given))
+    assert calls == []
+    with pytest.raises(ValueError, match="has no name before its ending"):
+        openclef.benchmark({"a": planted()}, tmp_path / "...csv", tmp_path / "out", **few)
+
+
+def test_long_names_and_close_shares_have_folders_of_their_own(store, planted, few, tmp_path):
+    ask = {"tasks": "tiny/age", "baselines": (), **few}
+    models = {"x" * 300: planted(0.2), "x" * 299 + "y": planted(0.5), "é" * 200: planted(0.2)}
+    found = openclef.benchmark(models, store, tmp_path / "out", label_shares=(0.3000001, 0.3000002), **ask)
+    assert len(list((tmp_path / "out/cells").rglob("cell.json"))) == 6
+    assert found.metrics["label_share"].nunique() == 2
