@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
@@ -28,10 +27,11 @@ from openclef.benchmarking.call import (
     seed_list,
     share_list,
 )
-from openclef.benchmarking.cell import OWN, Cell, Grid, Judged, find_judged, judge
+from openclef.benchmarking.cell import OWN, Cell, Grid, Judged
 from openclef.benchmarking.comparisons import comparison_rows
 from openclef.benchmarking.competitor import Architecture, Competitor, name_models
 from openclef.benchmarking.contents import label_rows, metric_rows, reliability_rows
+from openclef.benchmarking.judging import judge_all
 from openclef.benchmarking.kept import Kept
 from openclef.benchmarking.ranks import rank_rows
 from openclef.benchmarking.sources import describe_store, find_tasks, leads_of, open_sources
@@ -50,7 +50,6 @@ from openclef.store import Store
 __all__ = ["Benchmark", "benchmark"]
 
 ONLY_PROBE = ("age_sex", "features")  # baselines without an embedding: no neighbours, nothing to fine-tune
-EXPLAINED = (ValueError, FileNotFoundError, FloatingPointError, ImportError)  # their messages say all
 
 
 def benchmark(
@@ -190,7 +189,7 @@ def benchmark(
         opened = open_sources(stores, folder, quiet=quiet)
         of_tasks = find_tasks(opened, asked)
         cells = list(_cells(given, among, architecture, of_tasks, wanted, places, shares))
-        judged, skipped, counts = _judge_all(cells, grid, folder, console)
+        judged, skipped, counts = judge_all(cells, grid, folder, console)
         collated = time.perf_counter()
         _write_tables(folder, judged, skipped, grid, opened, console)
         now = time.perf_counter()
@@ -288,52 +287,6 @@ def _baseline(name: str, architecture: Architecture) -> Competitor:
     if name in ONLY_PROBE:
         return Competitor(name, about=about)
     return Competitor(name, about=about | {"backbone": architecture.backbone}, architecture=architecture)
-
-
-def _judge_all(
-    cells: Sequence[Cell], grid: Grid, out: Path, console: Console
-) -> tuple[list[Judged], list[dict[str, Any]], dict[str, int]]:
-    """Judge what is not judged yet; what cannot be judged is given with its reason."""
-    found = {cell.place: find_judged(cell, grid, out) for cell in cells}
-    if not cells:
-        raise ValueError("there is nothing to judge; pass models, or baselines that the protocols take.")
-    waiting = sum(one is None for one, _ in found.values())
-    console.print(f"{len(cells)} cells in {out}: {len(cells) - waiting} judged before, {waiting} to judge")
-    judged, skipped, done = [], [], 0
-    for cell in cells:
-        before, reason = found[cell.place]
-        if before is not None:
-            judged.append(before)
-            continue
-        if reason:
-            console.print(f"{cell}: judged anew, {reason}")
-        done += 1
-        try:
-            now = judge(cell, grid, out)
-        except Exception as error:  # noqa: BLE001 - whatever one model does is listed, and the others go on
-            reason = str(error) if isinstance(error, EXPLAINED) else f"{type(error).__name__}: {error}"
-            skipped.append(cell.about | {"model": cell.competitor.name, "reason": reason})
-            console.print(f"{cell}: skipped, {reason} ({waiting - done} left)")
-            continue
-        judged.append(now)
-        console.print(
-            f"{cell}: {_first_metric(now)}, {now.seconds:.1f} s ({waiting - done} left)", markup=False
-        )
-    if not judged:
-        write_table(out, "skipped", skipped)
-        reasons = "; ".join(dict.fromkeys(row["reason"] for row in skipped[:3]))
-        raise ValueError(f"none of {len(cells)} cells can be judged: {reasons}")
-    counts = {"judged": done - len(skipped), "judged_before": len(cells) - waiting, "skipped": len(skipped)}
-    return judged, skipped, counts
-
-
-def _first_metric(judged: Judged) -> str:
-    row = judged.metrics.iloc[0]
-    if np.isnan(row["value"]):
-        return f"{row['metric']} not measurable"
-    unit = judged.cell.task.unit if row["metric"] == "mae" else ""
-    name = {"auroc": "AUROC", "mae": "MAE"}.get(row["metric"], row["metric"])
-    return f"{name} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] {unit}".strip()
 
 
 def _write_tables(
