@@ -19,6 +19,15 @@ def benchmark(arguments: list[str]) -> int:
 
     Returns:
         Exit status.
+
+    Raises:
+        ValueError: As `openclef.benchmark` says.
+
+    Example:
+        >>> benchmark(["a=", "--stores", "stores/a", "--out", "runs/b"])
+        Traceback (most recent call last):
+        ...
+        ValueError: model 'a=' has no name or no folder; pass NAME=FOLDER, or NAME=FOLDER,FOLDER.
     """
     given = _parser().parse_args(arguments)
     given = _parser().instantiate(given).as_dict()
