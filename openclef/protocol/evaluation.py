@@ -229,11 +229,11 @@ def _possible(
     possible, reasons = [], []
     for condition in conditions:
         reason = ""
+        if condition == Condition(lead=cohort.lead):
+            continue  # it is the lead that is judged: nothing changes
         for store in cohort.stores:
             if condition.lead is not None and condition.lead not in store.leads:
                 reason = f"{store.name} has no such lead"
-        if condition == Condition(lead=cohort.lead):
-            reason = "it is the lead that is judged"
         fs = condition.fs
         if fs is not None:
             if not any(fs < store.fs for store in cohort.stores):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from openclef.reporting.values import model_order
 
-KEPT = ("comparisons", "averages", "ranks", "labels")
+KEPT = ("comparisons", "averages", "ranks")
 
 
 def write_results(benchmark: Path, out: Path) -> Path:
@@ -26,7 +26,14 @@ def write_results(benchmark: Path, out: Path) -> Path:
     rows = pd.read_csv(benchmark / "benchmark.csv", keep_default_na=False, na_values=["", "nan"])
     rows = rows.fillna({"condition": "", "part": "", "note": "", "unit": ""})
     whole = rows[~rows["metric"].str.contains(":")]
-    whole.to_csv(out / "metrics.csv", index=False, float_format="%.5g")
+    small = whole[
+        (whole["part"] == "") & whole["metric"].isin(["auroc", "auprc", "prevalence", "brier", "ece"])
+    ]
+    small.drop(columns=["unit", "split", "note"]).to_csv(
+        out / "metrics.csv", index=False, float_format="%.4g"
+    )
+    labels = pd.read_csv(benchmark / "labels.csv", keep_default_na=False)
+    labels[labels["label_share"] == 1].to_csv(out / "labels.csv", index=False)
     for name in KEPT:
         shutil.copyfile(benchmark / f"{name}.csv", out / f"{name}.csv")
     plain = whole[(whole["condition"] == "") & (whole["part"] == "") & (whole["metric"] == "auroc")]
