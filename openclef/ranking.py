@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +44,7 @@ def rank_models(values: ArrayLike, *, alpha: float = 0.05) -> Ranking:
         The `Ranking`.
 
     Raises:
-        ValueError: Fewer than two tasks or models, or values that are not finite.
+        ValueError: Fewer than two tasks or models, values that are not finite, or an alpha that is no level.
 
     Source:
         Demsar, Statistical comparisons of classifiers over multiple data sets, JMLR 2006.
@@ -55,11 +56,7 @@ def rank_models(values: ArrayLike, *, alpha: float = 0.05) -> Ranking:
     """
     from scipy.stats import rankdata
 
-    table = np.asarray(values, dtype=float)
-    if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
-        raise ValueError(
-            f"values have shape {table.shape}; pass finite ones as (tasks, models), at least two of each."
-        )
+    table = _table(values)
     ranks = np.asarray(rankdata(-table, axis=1)).mean(0)
     distance = critical_difference(table.shape[1], table.shape[0], alpha=alpha)
     return Ranking(ranks, friedman_p(table), distance, find_cliques(ranks, distance))
@@ -69,11 +66,14 @@ def friedman_p(values: ArrayLike) -> float:
     """P value of Friedman's test that all models rank alike; for two models it is the sign test.
 
     Args:
-        values: (tasks, models).
+        values: (tasks, models), at least two of each.
 
     Returns:
         P value, from the chi-square distribution for three and more models, exact for two; 1 where no task tells
         any two models apart.
+
+    Raises:
+        ValueError: Fewer than two tasks or models, or values that are not finite.
 
     Source:
         Friedman, Journal of the American Statistical Association 1937; `scipy.stats.friedmanchisquare`.
@@ -84,7 +84,7 @@ def friedman_p(values: ArrayLike) -> float:
     """
     from scipy.stats import binomtest, friedmanchisquare
 
-    table = np.asarray(values, dtype=float)
+    table = _table(values)
     if (table == table[:, :1]).all():
         return 1.0
     if table.shape[1] == 2:
@@ -98,11 +98,14 @@ def critical_difference(models: int, tasks: int, *, alpha: float = 0.05) -> floa
 
     Args:
         models: Number of models, at least two.
-        tasks: Number of tasks.
-        alpha: Level, for all pairs together.
+        tasks: Number of tasks, at least two.
+        alpha: Level, for all pairs together, between 0 and 1.
 
     Returns:
         The difference, in ranks.
+
+    Raises:
+        ValueError: A number is too small, or not whole, or alpha is no level.
 
     Source:
         Nemenyi 1963; Demsar, JMLR 2006, section 3.2.2 (q = studentised range / sqrt(2)).
@@ -113,6 +116,13 @@ def critical_difference(models: int, tasks: int, *, alpha: float = 0.05) -> floa
     """
     from scipy.stats import studentized_range
 
+    for name, number in (("models", models), ("tasks", tasks)):
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < 2:
+            raise ValueError(f"{name} is {number!r}; accepted are whole numbers from 2.")
+    if not isinstance(alpha, Real) or isinstance(alpha, bool) or not 0 < alpha < 1:
+        raise ValueError(
+            f"alpha is {alpha!r}; accepted is a level between 0 and 1: pass for example alpha=0.05."
+        )
     quantile = float(studentized_range.ppf(1 - alpha, models, np.inf)) / np.sqrt(2)
     return float(quantile * np.sqrt(models * (models + 1) / (6 * tasks)))
 
@@ -127,11 +137,18 @@ def find_cliques(mean_ranks: ArrayLike, distance: float) -> tuple[tuple[int, ...
     Returns:
         Groups of two and more, as positions from the best rank on; a model may stand in several, or in none.
 
+    Raises:
+        ValueError: Ranks are no list of finite numbers, or the distance is none.
+
     Example:
         >>> find_cliques([3.0, 1.0, 2.2, 6.0], 1.25)
         ((1, 2), (2, 0))
     """
-    ranks = np.asarray(mean_ranks, dtype=float)
+    ranks = _numbers("mean_ranks", mean_ranks, "finite ones as (models,)")
+    if ranks.ndim != 1 or not np.isfinite(ranks).all():
+        raise ValueError(f"mean_ranks have shape {ranks.shape}; pass finite ones as (models,).")
+    if not isinstance(distance, Real) or isinstance(distance, bool) or not distance >= 0:
+        raise ValueError(f"distance is {distance!r}; accepted is a difference of ranks from 0.")
     order = [int(one) for one in np.argsort(ranks, kind="stable")]
     groups: list[tuple[int, ...]] = []
     last = 0  # where the group before ended: one that ends no later lies inside it
@@ -141,3 +158,18 @@ def find_cliques(mean_ranks: ArrayLike, distance: float) -> tuple[tuple[int, ...
             groups.append(tuple(within))
             last = start + len(within)
     return tuple(groups)
+
+
+def _table(values: ArrayLike) -> NDArray[np.floating]:
+    accepted = "finite ones as (tasks, models), at least two of each"
+    table = _numbers("values", values, accepted)
+    if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
+        raise ValueError(f"values have shape {table.shape}; pass {accepted}.")
+    return table
+
+
+def _numbers(name: str, given: ArrayLike, accepted: str) -> NDArray[np.floating]:
+    try:
+        return np.asarray(given, dtype=float)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} are no array of numbers ({error}); pass {accepted}.") from error

@@ -81,3 +81,34 @@ def test_ranks_add_up_and_cliques_hold_what_lies_together(values):
 def test_what_cannot_be_ranked(values):
     with pytest.raises(ValueError, match="at least two of each"):
         ranking.rank_models(values)
+
+
+@pytest.mark.parametrize("values", [[[1, 2], [1]], [["a", "b"], ["c", "d"]], [[1, 2]], [[1], [2]], None, 3])
+def test_values_that_are_none(values):
+    for call in (ranking.rank_models, ranking.friedman_p):
+        with pytest.raises(ValueError, match="at least two of each"):
+            call(values)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -0.1, 5, float("nan"), None, "0.05", True])
+def test_a_level_lies_between_0_and_1(alpha):
+    with pytest.raises(ValueError, match=r"alpha is .*; accepted is a level between 0 and 1"):
+        ranking.critical_difference(3, 5, alpha=alpha)
+    with pytest.raises(ValueError, match="alpha is "):
+        ranking.rank_models(DEMSAR, alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("models", "tasks", "name"), [(1, 5, "models"), (3, 1, "tasks"), (2.5, 5, "models"), (3, 0, "tasks")]
+)
+def test_at_least_two_models_and_tasks(models, tasks, name):
+    with pytest.raises(ValueError, match=f"{name} is .*; accepted are whole numbers from 2"):
+        ranking.critical_difference(models, tasks)
+
+
+def test_groups_of_what_is_no_list_of_ranks():
+    for ranks in ([[1, 2], [3]], [[1.0, 2.0]], [1, np.nan], 3):
+        with pytest.raises(ValueError, match=r"mean_ranks .*; pass finite ones as \(models,\)"):
+            ranking.find_cliques(ranks, 1.0)
+    with pytest.raises(ValueError, match="distance is nan"):
+        ranking.find_cliques([1, 2], np.nan)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from openclef.protocol.probe import check_share
 from openclef.signal import canonical_lead
 
-__all__ = ["accepted_names", "checked_device", "leads_by_name", "listed", "seed_list", "share_list"]
+__all__ = [
+    "accepted_names",
+    "checked_device",
+    "leads_by_name",
+    "listed",
+    "place_for",
+    "seed_list",
+    "share_list",
+]
 
 _LARGEST_SEED = 2**32 - 1
 
@@ -34,9 +44,12 @@ def listed(name: str, given: Any) -> list[Any]:
     """
     if isinstance(given, (str, Real)) and not isinstance(given, bool):
         return [given]
-    if not isinstance(given, Iterable):
-        raise ValueError(f"{name} are {given!r}; pass a list.")
-    return list(given)
+    if isinstance(given, Iterable) and not isinstance(given, (bytes, Mapping)):
+        try:
+            return list(given)
+        except TypeError:  # an array without an axis
+            pass
+    raise ValueError(f"{name} are {given!r}; pass a list.")
 
 
 def accepted_names(name: str, given: Any, accepted: Sequence[str]) -> list[str]:
@@ -120,6 +133,21 @@ def leads_by_name(given: Any) -> list[str] | None:
     return list(dict.fromkeys(canonical_lead(lead) for lead in leads))
 
 
+def place_for(out: Any) -> Path:
+    """The folder of the benchmark.
+
+    Raises:
+        ValueError: It is no path, or an empty one.
+
+    Example:
+        >>> place_for("runs/benchmark").name
+        'benchmark'
+    """
+    if not isinstance(out, (str, os.PathLike)) or not str(out).strip():
+        raise ValueError(f"out is {out!r}; pass the folder of the benchmark, for example 'runs/benchmark'.")
+    return Path(out)
+
+
 def checked_device(device: str | None) -> None:
     """Refuse a device that torch does not know or does not have.
 
@@ -137,9 +165,18 @@ def checked_device(device: str | None) -> None:
     import torch
 
     try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0][:120]
+        if not isinstance(device, str):
+            raise TypeError("it is no text")
+        torch.empty(1, device=device).tolist()  # on "meta" there are no numbers
+    except (
+        RuntimeError,
+        AssertionError,
+        TypeError,
+        NotImplementedError,
+        ImportError,
+        AttributeError,
+    ) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ValueError(
             f"device is {device!r}, which cannot be used ({reason}); pass for example 'cpu' or 'cuda', or None."
         ) from None

@@ -1,34 +1,29 @@
-"""One cell of the grid: a competitor on a task, a lead, a protocol and a label budget, judged once and kept."""
+"""One cell of the grid: a competitor on a task, a lead, a protocol and a label budget, and what was found."""
 
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-import openclef
 from openclef.benchmarking.competitor import Competitor
 from openclef.benchmarking.kept import hash_of
 from openclef.condition import Condition
 from openclef.protocol import NETWORK_PROTOCOLS
 from openclef.protocol.cache import store_sha256
-from openclef.protocol.evaluation import evaluate
 from openclef.protocol.network import Finetuning
-from openclef.protocol.result import load_result
 from openclef.protocol.scoring import MIN_POSITIVES
-from openclef.shards import sha256_of, write_json
+from openclef.shards import sha256_of
 from openclef.store import Store
 from openclef.task import Task
 
-__all__ = ["Cell", "Grid", "Judged", "find_judged", "judge", "read_predictions"]
+__all__ = ["Cell", "Grid", "Judged", "read_predictions"]
 
 OWN = "own"  # stands for the lead in averages and ranks where each task has its own
 _LONGEST_NAME = 100  # bytes of a folder's name
-RESULT_FILES = ("evaluation.json", "metrics.json", "predictions.parquet")
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,7 @@ class Cell:
     own_lead: bool = False
 
     def __str__(self) -> str:
-        share = f", {self.label_share:g} of the labels" if self.label_share < 1 else ""
+        share = f", {share_name(self.label_share)} of the labels" if self.label_share < 1 else ""
         return f"{self.task.name}, lead {self.lead}, {self.protocol}{share}: {self.competitor.name}"
 
     @property
@@ -236,7 +231,7 @@ def share_name(share: float) -> str:
         ('0.1', '1', '0.3000001')
     """
     short = f"{share:g}"
-    return short if float(short) == share else repr(share)
+    return short if float(short) == share else repr(float(share))
 
 
 def noise_sha256(finetuning: Finetuning) -> str | None:
@@ -250,159 +245,8 @@ def noise_sha256(finetuning: Finetuning) -> str | None:
     return None if file is None or not Path(file).is_file() else sha256_of(file)
 
 
-def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:
-    """Find a cell's result of an earlier run.
-
-    Args:
-        cell: The cell.
-        grid: What is the same for all cells.
-        out: Folder of the benchmark.
-
-    Returns:
-        The result, or None where there is none that may be used, and then why: "" where there is none at all.
-
-    Example:
-        >>> cell = Cell(Task("a/af", "binary", ("af",), ("af",)), "I", "probe", 1.0, Competitor("clef"), ())
-        >>> find_judged(cell, Grid(), Path("nowhere"))
-        (None, '')
-    """
-    folder = out / "cells" / cell.place
-    file = folder / "cell.json"
-    if not file.is_file():
-        return None, ""
-    try:
-        noted = json.loads(file.read_text(encoding="utf-8"))
-        before, sha256, seconds = noted["key"], noted["predictions_sha256"], float(noted["seconds"])
-    except (ValueError, KeyError, TypeError, OSError):
-        return None, "its cell.json is damaged"
-    differences = _differences(before, cell.key(grid))
-    if differences:
-        return None, f"{', '.join(differences)} changed"
-    if not all((folder / name).is_file() for name in RESULT_FILES):
-        return None, "files of it are missing"
-    if sha256_of(folder / "predictions.parquet") != sha256:
-        return None, "its predictions are damaged"
-    for name, given in noted.get("sha256", {}).items():  # of the small files beside them
-        if name in RESULT_FILES and sha256_of(folder / name) != given:
-            return None, f"its {name} is damaged"
-    try:
-        metrics = load_result(folder).metrics
-    except (ValueError, FileNotFoundError):
-        return None, "its files are damaged"
-    if "value" not in metrics:
-        return None, "its metrics are damaged"
-    return Judged(cell, folder, sha256, metrics, seconds), ""
-
-
-def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
-    """Judge a cell and keep its result, whole or not at all.
-
-    Args:
-        cell: The cell.
-        grid: What is the same for all cells.
-        out: Folder of the benchmark.
-
-    Returns:
-        The result.
-
-    Raises:
-        FileNotFoundError: A model's folder is not there.
-        ValueError: As `openclef.evaluate` says.
-
-    Example:
-        >>> cell = Cell(Task("a/af", "binary", ("af",), ("af",)), "I", "probe", 1.0, Competitor("features"), ())
-        >>> judge(cell, Grid(), Path("nowhere"))
-        Traceback (most recent call last):
-        ...
-        ValueError: No store is given; pass a store or a list of stores.
-    """
-    folder = out / "cells" / cell.place
-    (folder / "cell.json").unlink(missing_ok=True)  # without it the cell is not judged yet
-    key = cell.key(grid)
-    trainings = out / "runs" / cell.place.parent / f"{cell.place.name}-{_hash_of_training(key, grid.device)}"
-    start = time.perf_counter()
-    result = _evaluate(cell, grid, out, trainings)
-    seconds = time.perf_counter() - start
-    result.save(folder)
-    sha256 = sha256_of(folder / "predictions.parquet")
-    write_json(
-        folder / "cell.json",
-        {
-            "key": key,
-            "predictions_sha256": sha256,
-            "sha256": {name: sha256_of(folder / name) for name in ("evaluation.json", "metrics.json")},
-            "note": result.note,
-            "seconds": round(seconds, 3),
-            "openclef_version": openclef.__version__,
-        },
-    )
-    return Judged(cell, folder, sha256, result.metrics, seconds)
-
-
-def _evaluate(cell: Cell, grid: Grid, out: Path, trainings: Path) -> Any:
-    whole = cell.label_share == 1
-    return evaluate(
-        cell.competitor.model(cell.protocol, grid.seeds_of(cell.protocol)),
-        cell.stores,
-        cell.task.name,
-        protocol=cell.protocol,
-        lead=cell.lead,
-        name=cell.competitor.name,
-        seeds=grid.seeds_of(cell.protocol),
-        label_share=cell.label_share,
-        split=grid.split,
-        by=grid.by if whole else (),
-        draws=grid.draws,
-        finetuning=grid.finetuning,
-        runs=trainings,
-        batch_size=grid.batch_size,
-        device=grid.device,
-        min_positives=grid.min_positives,
-        seed=grid.seed,
-        conditions=grid.conditions if whole else (),
-        cache=out / "cache",
-        workers=grid.workers,
-    )
-
-
-def _hash_of_training(key: dict[str, Any], device: str | None) -> str:
-    """Of what decides a training: what only judging uses may change without training again.
-
-    Another version of openclef, or another kind of device, trains anew in a folder beside.
-    """
-    import torch
-
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    here = {"openclef": openclef.__version__, "device": where.split(":")[0]}
-    names = (
-        "task",
-        "label_share",
-        "weights",
-        "architecture",
-        "stores",
-        "seeds",
-        "seed",
-        "finetuning",
-    )
-    return hash_of({name: key[name] for name in names} | here)[:12]
-
-
-_IN_WORDS = {
-    "stores": "the stores or their order",
-    "weights": "the weights",
-    "subjects": "whom it was pretrained on",
-}
-
-
-def _differences(before: Any, now: dict[str, Any]) -> list[str]:
-    if not isinstance(before, dict):
-        return ["everything"]
-    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    return [_IN_WORDS.get(name, name) for name in names]
-
-
 def _folder_name(name: str) -> str:
-    """A name as a folder; where letters had to give way, a hash keeps it apart from others."""
+    """A name as a folder; where letters had to give way or were too many, a hash keeps it apart from others."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    short = plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    short = plain.encode(errors="replace")[:_LONGEST_NAME].decode(errors="ignore")
     return short if short == name and plain.strip(".") else f"{short}-{hash_of({'name': name})[:6]}"

@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-__all__ = ["benchmark", "parse_models"]
+__all__ = ["benchmark", "parse_models", "read_config"]
+
+
+_LISTS = (
+    "models", "stores", "tasks", "protocols", "leads", "label_shares", "baselines", "seeds", "training_seeds", "by",
+)  # fmt: skip
 
 
 def benchmark(arguments: list[str]) -> int:
@@ -29,10 +35,12 @@ def benchmark(arguments: list[str]) -> int:
         ...
         ValueError: model 'a=' has no name or no folder; pass NAME=FOLDER, or NAME=FOLDER,FOLDER.
     """
+    arguments, of_file = _with_config(arguments)
     given = _parser().parse_args(arguments)
     given = _parser().instantiate(given).as_dict()
     given.pop("config", None)
-    models, page = parse_models(given.pop("models")), given.pop("report")
+    models: Any = parse_models(given.pop("models")) or of_file
+    page = given.pop("report")
     conditions = _conditions(given.pop("conditions"))
     from openclef.benchmarking.grid import benchmark as run
 
@@ -93,6 +101,77 @@ def parse_models(given: list[str]) -> dict[str, list[str]] | list[str]:
     return named or plain
 
 
+def read_config(file: Path) -> tuple[dict[str, Any], Any]:
+    """Read a YAML file of options.
+
+    Args:
+        file: The file. Where a list is meant one value may stand alone; models are a list as on the command line, or a
+            mapping from name to a folder or a list of folders.
+
+    Returns:
+        The options without the models, and the models as `openclef.benchmark` takes them.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: It is no YAML, holds no options, or its models are neither.
+
+    Example:
+        >>> read_config(Path("nowhere.yaml"))
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: nowhere.yaml is missing; pass the YAML file of options after --config.
+    """
+    import yaml
+
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing; pass the YAML file of options after --config.")
+    try:
+        options = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no YAML ({' '.join(str(error).split())}); correct it.") from error
+    if not isinstance(options, dict) or not options:
+        raise ValueError(f"{file} holds no options; write them as lines NAME: VALUE, for example draws: 100.")
+    for name in _LISTS:
+        value = options.get(name)
+        if isinstance(value, (str, int, float)):
+            options[name] = [value]
+        elif name != "models" and not isinstance(value, (list, NoneType)):
+            raise ValueError(f"{file} has {name} {value!r}; accepted is a list, or one value alone.")
+    if isinstance(options.get("finetuning"), str) and (file.parent / options["finetuning"]).is_file():
+        options["finetuning"] = str((file.parent / options["finetuning"]).resolve())
+    return options, _models_of(file, options.pop("models", None) or [])
+
+
+def _models_of(file: Path, models: Any) -> Any:
+    accepted = "a list as on the command line, or a mapping from name to a folder or a list of folders"
+    of_names = models.values() if isinstance(models, dict) else [models]
+    several = [each if isinstance(each, list) else [each] for each in of_names]
+    if not all(each and all(isinstance(one, str) and one for one in each) for each in several if models):
+        raise ValueError(f"{file} has models {models!r}; accepted is {accepted}.")
+    if isinstance(models, dict):
+        return dict(zip(map(str, models), several))
+    return parse_models(several[0] if models else [])
+
+
+def _with_config(arguments: list[str]) -> tuple[list[str], Any]:
+    """The arguments with the options of files in the files' place, and the models of the last file that names any."""
+    import json
+
+    found: list[str] = []
+    models: Any = []
+    rest = iter(arguments)
+    for each in rest:
+        name, _, place = each.partition("=")
+        if name != "--config":
+            found.append(each)
+            continue
+        file = place or next(rest, "")
+        options, named = read_config(Path(file))
+        models = named or models
+        found.append(f"--config={json.dumps(options, default=str)}")
+    return found, models
+
+
 def _conditions(given: list[dict[str, Any]]) -> list[Any]:
     from openclef.condition import Condition
 
@@ -116,7 +195,9 @@ def _parser() -> Any:
         prog="openclef benchmark",
         description="Judge models and baselines on tasks, leads, protocols and label budgets; interrupted, it goes on.",
     )
-    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    parser.add_argument(
+        "--config", action="config", help="YAML file with models and any of the options below"
+    )
     add = parser.add_argument
     add(
         "models",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openclef.benchmarking.identity import source_sha256, subjects_sha256
 from openclef.embedding import preprocessing_of
 from openclef.protocol.baselines import random_encoder
-from openclef.protocol.cache import encoder_sha256, may_keep
 from openclef.protocol.judging import WITH_AGE_SEX
 from openclef.protocol.methods import BASELINES, check_model
 
-__all__ = ["Architecture", "Competitor", "name_models", "source_sha256"]
+__all__ = ["Architecture", "Competitor", "name_models"]
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ def name_models(models: Any) -> tuple[list[Competitor], list[str], Architecture]
         if position == 0:
             architecture = _architecture_of(first)
         called = name or _unique(_own_name(first, sources[0]), {each.name for each in found})
-        hashes = [(source_sha256(first), _subjects_sha256(first))]
+        hashes = [(source_sha256(first), subjects_sha256(first))]
         about = _about(called, sources, first)
         if _architecture_of(first).as_json() != architecture.as_json():
             about["note"] = (
@@ -176,7 +174,7 @@ def name_models(models: Any) -> tuple[list[Competitor], list[str], Architecture]
                 "another architecture or preprocessing"
             )
         del first
-        hashes += [(source_sha256(encoder), _subjects_sha256(encoder)) for encoder in encoders]
+        hashes += [(source_sha256(encoder), subjects_sha256(encoder)) for encoder in encoders]
         weights, subjects = zip(*hashes)
         found.append(Competitor(called, sources, weights, about | {"weights": list(weights)}, None, subjects))
     return found, baselines, architecture
@@ -201,39 +199,6 @@ def load_source(source: Any) -> Any:
         return load(source)
     preprocessing_of(source)  # says what is missing where it is no encoder
     return source
-
-
-def source_sha256(encoder: Any) -> str:
-    """Hash of an encoder; a module of one's own is known by its class, weights and plain settings.
-
-    Args:
-        encoder: An `Encoder` or another module.
-
-    Returns:
-        Hexadecimal.
-
-    Example:
-        >>> source_sha256(random_encoder(seed=0)) == source_sha256(random_encoder(seed=1))
-        False
-    """
-    digest = encoder_sha256(encoder)
-    if may_keep(encoder):
-        return digest
-    plain = {
-        f"{place}.{key}": value
-        for place, module in encoder.named_modules()
-        for key, value in vars(module).items()
-        if isinstance(value, (bool, int, float, str)) and key != "training"
-    }
-    return hashlib.sha256((digest + json.dumps(plain, sort_keys=True)).encode()).hexdigest()
-
-
-def _subjects_sha256(encoder: Any) -> str:
-    """Hash of whom an encoder was pretrained on; whether it may be judged on a store depends on it."""
-    subjects = getattr(encoder, "pretraining_subjects", None)
-    known = None if subjects is None else sorted(map(str, subjects))
-    told = json.dumps([known, bool(getattr(encoder, "subjects_complete", True))])
-    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from openclef.benchmarking.call import (
     checked_device,
     leads_by_name,
     listed,
+    place_for,
     seed_list,
     share_list,
 )
@@ -35,12 +36,12 @@ from openclef.benchmarking.judging import judge_all
 from openclef.benchmarking.kept import Kept
 from openclef.benchmarking.ranks import rank_rows
 from openclef.benchmarking.sources import describe_store, find_tasks, leads_of, open_sources
-from openclef.benchmarking.tables import TABLES, Benchmark, write_table
+from openclef.benchmarking.tables import Benchmark, write_table
 from openclef.condition import Condition, check_conditions
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 from openclef.protocol.baselines import has_age_sex
 from openclef.protocol.evaluation import PARTS, SPLITS
-from openclef.protocol.ledger import read_looks
+from openclef.protocol.ledger import FILE, read_looks
 from openclef.protocol.methods import BASELINES
 from openclef.protocol.network import Finetuning
 from openclef.shards import hold_folder, write_json
@@ -129,7 +130,9 @@ def benchmark(
     check_counts(
         draws=draws, permutations=permutations, batch_size=batch_size, min_positives=min_positives, seed=seed
     )
-    check_conditions(conditions)
+    folder = place_for(out)
+    changes = listed("conditions", conditions)
+    check_conditions(changes)
     if not isinstance(finetuning, Finetuning):
         raise ValueError(f"finetuning is {finetuning!r}; pass openclef.Finetuning(...).")
     wanted = accepted_names("protocols", protocols, (*PROTOCOLS, *NETWORK_PROTOCOLS))
@@ -153,7 +156,7 @@ def benchmark(
         seeds=drawn,
         training_seeds=trained,
         by=tuple(parts),
-        conditions=tuple(conditions),
+        conditions=tuple(changes),
         draws=draws,
         permutations=permutations,
         min_positives=min_positives,
@@ -163,10 +166,7 @@ def benchmark(
         batch_size=batch_size,
         device=device,
     )
-    folder, console = (
-        Path(out),
-        Console(stderr=True, quiet=quiet, highlight=False, markup=False, soft_wrap=True),
-    )
+    console = Console(stderr=True, quiet=quiet, highlight=False, markup=False, soft_wrap=True)
     with _held(folder):
         about: dict[str, Any] = {
             "format": "openclef-benchmark",
@@ -191,7 +191,7 @@ def benchmark(
         cells = list(_cells(given, among, architecture, of_tasks, wanted, places, shares))
         judged, skipped, counts = judge_all(cells, grid, folder, console)
         collated = time.perf_counter()
-        _write_tables(folder, judged, skipped, grid, opened, console)
+        unread = _write_tables(folder, judged, skipped, grid, opened, console)
         now = time.perf_counter()
         about["settings"]["tasks"] = list(of_tasks)
         about |= {
@@ -208,7 +208,7 @@ def benchmark(
                 *_notes(judged),
                 *_notes_of_models(cells),
                 *_note_of_permutations(folder, grid),
-                *_looks(opened)[1],
+                *unread,
             ],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -296,8 +296,8 @@ def _write_tables(
     grid: Grid,
     stores: Sequence[Store],
     console: Console,
-) -> None:
-    """Compute and write all tables; what was computed in an earlier run is found again."""
+) -> list[dict[str, str]]:
+    """Compute and write all tables, finding again what an earlier run computed; notes on what cannot be read."""
     kept = Kept(out / "cache" / "tables")
 
     def shown(pairs: Sequence[Any]) -> Any:
@@ -311,18 +311,30 @@ def _write_tables(
         "comparisons": comparison_rows(judged, grid, kept, shown),
         "averages": average_rows(judged, grid, kept),
         "ranks": rank_rows(judged),
-        "looks": _looks(stores)[0],
         "skipped": skipped,
     }
-    for name in TABLES:
-        write_table(out, name, tables[name])
+    for name, rows in tables.items():
+        write_table(out, name, rows)
+    looks, notes = _looks(stores)
+    for each in notes:
+        console.print(each["note"])
+    write_table(out, "looks", looks)
+    return notes
 
 
 def _looks(stores: Sequence[Store]) -> tuple[pd.DataFrame, list[dict[str, str]]]:
     """The looks at the test splits of these stores; a damaged ledger is a note, and does not cost the other tables."""
     try:
-        return read_looks(stores), []
-    except ValueError as error:
+        looks = read_looks(stores)
+        for column in ("label_share", "records", "subjects"):
+            wrong = looks[pd.to_numeric(looks[column], errors="coerce").isna()]
+            if len(wrong):
+                raise ValueError(
+                    f"the ledger {FILE} of {wrong['store'].iloc[0]} holds a look at {wrong['time'].iloc[0]} whose "
+                    f"{column} is {wrong[column].iloc[0]!r}; correct that line or remove it."
+                )
+        return looks, []
+    except (ValueError, OSError) as error:
         return read_looks([]), [{"model": "looks", "note": str(error)}]
 
 

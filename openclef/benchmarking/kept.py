@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from openclef.shards import make_folder
 from openclef.store import write_atomically
 
 __all__ = ["Kept", "hash_of"]
@@ -51,16 +53,16 @@ class Kept:
         return self.folder / f"{hash_of({'format_version': FORMAT_VERSION, **about})[:32]}.json"
 
     def holds(self, about: Mapping[str, Any]) -> bool:
-        """Whether a value is there.
+        """Whether a value is there, and is not damaged.
 
         Example:
             >>> Kept("nowhere").holds({"of": "a"})
             False
         """
-        return self.file(about).is_file()
+        return self._read(about)[0]
 
     def get(self, about: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
-        """Read a value, or compute and keep it.
+        """Read a value, or compute and keep it; one that is damaged is computed anew.
 
         Args:
             about: Everything that decides the value; plain values.
@@ -74,15 +76,21 @@ class Kept:
             >>> Kept(tempfile.mkdtemp()).get({}, lambda: {"p": 0.25})
             {'p': 0.25}
         """
-        file = self.file(about)
-        try:
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            if kept["sha256"] == hash_of({"value": kept["value"]}):
-                return kept["value"]
-        except (ValueError, KeyError, TypeError, OSError):
-            pass  # not there, or damaged: computed anew
-        value = compute()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        there, value = self._read(about)
+        if there:
+            return value
+        value, file = compute(), self.file(about)
+        make_folder(self.folder)
+        if file.is_dir():
+            shutil.rmtree(file)
         text = json.dumps({"value": value, "sha256": hash_of({"value": value})})
         write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
         return value
+
+    def _read(self, about: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Whether a value is there as it was written, and the value."""
+        try:
+            kept = json.loads(self.file(about).read_text(encoding="utf-8"))
+            return kept["sha256"] == hash_of({"value": kept["value"]}), kept["value"]
+        except (ValueError, KeyError, TypeError, OSError, RecursionError):
+            return False, None

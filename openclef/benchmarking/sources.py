@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from openclef.benchmarking.call import listed
 from openclef.database.own_table import is_table, store_of_table
 from openclef.store import Store, open_store
 
@@ -34,13 +35,17 @@ def open_sources(stores: Any, out: Path, *, quiet: bool = False) -> list[Store]:
         ...
         ValueError: No store is given; pass a store, a CSV file that lists your own files, or a list of these.
     """
-    given: list[Any] = [stores] if isinstance(stores, (Store, str, Path)) else list(stores)
+    given: list[Any] = [stores] if isinstance(stores, (Store, Path)) else listed("stores", stores)
+    for each in given:
+        if not isinstance(each, (Store, str, Path)):
+            raise ValueError(f"stores hold {each!r}; pass stores, their folders, or .csv files.")
     if not given:
         raise ValueError(
             "No store is given; pass a store, a CSV file that lists your own files, or a list of these."
         )
     tables = [Path(each) for each in given if is_table(each)]
     nameless = [str(table) for table in tables if not table.stem.strip(". ")]
+    nameless += [str(each) for each in given if str(each).rsplit("/", 1)[-1].lower() in (".csv", ".tsv")]
     if nameless:
         raise ValueError(f"{nameless[0]} has no name before its ending; rename it: its tasks bear that name.")
     stems = [table.stem.casefold() for table in tables]
@@ -86,7 +91,7 @@ def find_tasks(stores: Sequence[Store], tasks: Sequence[str] | str | None = None
     for task in wanted:
         if task not in declared:
             raise ValueError(f"no store declares the task {task!r}; they declare {listed}.")
-    if "" in wanted:
+    if any(not str(task).strip() for task in wanted):
         raise ValueError("a store declares a task without a name; name it, and convert again.")
     if not wanted:
         raise ValueError(f"there is no task to judge; the stores declare {listed}.")

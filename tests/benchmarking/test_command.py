@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from openclef import cli
-from openclef.benchmarking.command import parse_models
+from openclef.benchmarking.command import parse_models, read_config
 from openclef.model import save_encoder
 from openclef.protocol.baselines import random_encoder
 
@@ -103,3 +103,78 @@ def test_models_are_named_on_the_command_line(tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=message):
             parse_models(given)
+
+
+def test_models_and_single_values_in_a_file(folder, store, tmp_path, capsys):
+    file = tmp_path / "grid.yaml"
+    options = {
+        "stores": str(store.path),
+        "out": str(tmp_path / "out"),
+        "tasks": "tiny/age",
+        "seeds": 0,
+        "draws": 10,
+    }
+    options |= {"baselines": "age_sex", "by": "sex", "leads": "I", "label_shares": 1, "permutations": 10}
+    options |= {"models": {"one": folder, "two": [folder, folder]}, "quiet": True, "report": False}
+    file.write_text(yaml.safe_dump(options))
+    assert cli.main(["benchmark", "--config", str(file)]) == 0
+    about = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert [(each["name"], each.get("sources")) for each in about["models"]] == [
+        ("one", [folder]),
+        ("two", [folder, folder]),
+        ("age_sex", None),
+    ]
+    assert about["settings"]["seeds"] == [0]
+    assert (
+        cli.main(["benchmark", f"three={folder}", f"--config={file}", "--draws", "11"]) == 0
+    )  # these count more
+    about = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert [each["name"] for each in about["models"]] == ["three", "age_sex"]
+    assert about["settings"]["draws"] == 11
+    capsys.readouterr()
+
+
+def test_models_in_a_file_may_be_a_list(tmp_path):
+    file = tmp_path / "grid.yaml"
+    for text, models in (
+        ("models: openclef-small-sim", ["openclef-small-sim"]),
+        ("models: [runs/a, runs/b]", ["runs/a", "runs/b"]),
+        ("models: ['a=runs/a,runs/b']", {"a": ["runs/a", "runs/b"]}),
+        ("models: {a: runs/a}", {"a": ["runs/a"]}),
+        ("models: []", []),
+        ("draws: 3", []),
+    ):
+        file.write_text(text)
+        assert read_config(file)[1] == models
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "ft.yaml").write_text("epochs: 3")
+    file = tmp_path / "sub" / "grid.yaml"
+    file.write_text("finetuning: ft.yaml")
+    assert read_config(file)[0] == {"finetuning": str((tmp_path / "sub" / "ft.yaml").resolve())}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no options"),
+        ("# nothing", "holds no options"),
+        ("[1, 2]", "holds no options"),
+        ("models: {a: [1]}", "has models {'a': [1]}; accepted is a list"),
+        ("models: {a: {b: c}}", "accepted is a list"),
+        ("models: {a: }", "accepted is a list"),
+        ("models: {a: []}", "accepted is a list"),
+        ("stores: {a: b}", "has stores {'a': 'b'}; accepted is a list"),
+        ("[1", "is no YAML"),
+        ("a\x00", "is no YAML"),
+    ],
+)
+def test_files_of_options_that_cannot_be_read(tmp_path, capsys, text, message):
+    file = tmp_path / "grid.yaml"
+    file.write_text(text)
+    assert cli.main(["benchmark", "--config", str(file)]) == 1
+    printed = capsys.readouterr().err.strip()
+    assert message in printed
+    assert str(file) in printed
+    assert len(printed.splitlines()) == 1
+    assert cli.main(["benchmark", "--config", str(tmp_path / "none.yaml")]) == 1
+    assert "none.yaml is missing" in capsys.readouterr().err

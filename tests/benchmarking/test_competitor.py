@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from openclef.benchmarking.competitor import name_models, source_sha256
+from openclef.benchmarking.competitor import name_models
+from openclef.benchmarking.identity import source_sha256
 from openclef.model import save_encoder
 from openclef.protocol.baselines import random_encoder
 

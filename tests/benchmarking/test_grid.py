@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 import openclef
-from openclef.benchmarking import cell, grid
+from openclef.benchmarking import grid, judging
 from openclef.benchmarking.tables import TABLES, Benchmark
 from openclef.database.conversion import convert as run_convert
 from openclef.protocol.baselines import random_encoder
@@ -19,13 +22,13 @@ from openclef.task import Task
 def calls(monkeypatch):
     """Names of what is evaluated."""
     made = []
-    judge = cell.evaluate
+    judge = judging.evaluate
 
     def counted(model, *given, **settings):
         made.append(settings["name"])
         return judge(model, *given, **settings)
 
-    monkeypatch.setattr(cell, "evaluate", counted)
+    monkeypatch.setattr(judging, "evaluate", counted)
     return made
 
 
@@ -128,17 +131,17 @@ def test_a_second_call_judges_nothing_and_a_new_model_only_itself(
 
 def test_interrupted_and_damaged_cells_are_judged_again(store, planted, few, tmp_path, monkeypatch, calls):
     ask = {"tasks": ["tiny/age", "tiny/labels"], "baselines": ("age_sex",), **few}
-    counted = cell.evaluate
+    counted = judging.evaluate
 
     def stops(*given, **settings):
         if len(calls) == 2:
             raise KeyboardInterrupt
         return counted(*given, **settings)
 
-    monkeypatch.setattr(cell, "evaluate", stops)
+    monkeypatch.setattr(judging, "evaluate", stops)
     with pytest.raises(KeyboardInterrupt):
         openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
-    monkeypatch.setattr(cell, "evaluate", counted)
+    monkeypatch.setattr(judging, "evaluate", counted)
     calls.clear()
     whole = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
     assert calls == ["a", "age_sex"]  # those of the second task
@@ -477,3 +480,53 @@ def test_long_names_and_close_shares_have_folders_of_their_own(store, planted, f
     found = openclef.benchmark(models, store, tmp_path / "out", label_shares=(0.3000001, 0.3000002), **ask)
     assert len(list((tmp_path / "out/cells").rglob("cell.json"))) == 6
     assert found.metrics["label_share"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (AttributeError("no fc"), "AttributeError: no fc"),
+        (AssertionError(), "AssertionError"),
+        (OverflowError("too\n large"), "OverflowError: too large"),
+        (ValueError("eight features are needed"), "eight features are needed"),
+    ],
+)
+def test_reasons_are_one_line(store, planted, few, tmp_path, error, reason):
+    with pytest.raises(ValueError, match="none of 1 cells can be judged"):
+        openclef.benchmark(
+            {"bad": Broken(error, planted().preprocessing)},
+            store,
+            tmp_path / "out",
+            tasks="tiny/age",
+            baselines=(),
+            **few,
+        )
+    assert pd.read_csv(tmp_path / "out" / "skipped.csv")["reason"].tolist() == [reason]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "no space left")])
+def test_an_interruption_and_a_full_disk_end_the_call(store, planted, few, tmp_path, error):
+    models = {"good": planted(), "bad": Broken(error, planted().preprocessing)}
+    with pytest.raises(type(error)):
+        openclef.benchmark(models, store, tmp_path / "out", tasks="tiny/age", baselines=(), **few)
+
+
+@pytest.mark.parametrize("records", ["many", "", None, [3]])
+def test_a_look_of_no_number_is_a_note(write_store, planted, few, tmp_path, capsys, records):
+    store = write_store(tmp_path / "tiny")
+    look = {
+        "time": "2026-01-01",
+        "store": "tiny",
+        "task": "tiny/age",
+        "model": "a",
+        "label_share": 1,
+        "subjects": 3,
+    }
+    (store.path / "looks.jsonl").write_text(json.dumps(look | {"records": records}) + "\n")
+    ask = {"tasks": "tiny/age", "baselines": (), **few, "quiet": False}
+    found = openclef.benchmark({"a": planted(0.2)}, store, tmp_path / "out", **ask)
+    assert found.looks.empty
+    notes = [each["note"] for each in found.about["notes"] if each["model"] == "looks"]
+    assert len(notes) == 1
+    assert "whose records is" in notes[0]
+    assert notes[0] in capsys.readouterr().err
