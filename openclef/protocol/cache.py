@@ -139,9 +139,27 @@ def encoder_sha256(encoder: Any) -> str:
         "preprocessing": preprocessing.to_dict() if preprocessing is not None else None,
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
-    for name, tensor in encoder.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    update_with_weights(digest, encoder)
     return digest.hexdigest()
+
+
+def update_with_weights(digest: Any, module: Any) -> None:
+    """Add a module's weights, of whatever type, to a hash.
+
+    Args:
+        digest: From `hashlib`.
+        module: The module.
+
+    Example:
+        >>> import torch
+        >>> digest = hashlib.sha256()
+        >>> update_with_weights(digest, torch.nn.Linear(2, 2).bfloat16())
+    """
+    import torch
+
+    for name, tensor in module.state_dict().items():
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(name.encode() + flat.view(torch.uint8).numpy().tobytes())
 
 
 def may_keep(encoder: Any) -> bool:

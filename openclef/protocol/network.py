@@ -17,6 +17,7 @@ from openclef.augment import Views
 from openclef.optimisation import Optimisation
 from openclef.pretraining import Run
 from openclef.protocol.baselines import random_encoder
+from openclef.protocol.cache import update_with_weights
 from openclef.protocol.cohort import Cohort
 from openclef.statistics import check_counts
 
@@ -303,8 +304,7 @@ def _since_best(history: list[dict[str, float]]) -> int:
 
 def _weights_sha256(encoder: Any) -> str:
     digest = hashlib.sha256()
-    for name, tensor in encoder.backbone.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    update_with_weights(digest, encoder.backbone)
     return digest.hexdigest()
 
 

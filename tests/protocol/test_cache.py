@@ -64,3 +64,18 @@ def test_no_flipped_byte_gives_wrong_values_or_an_error(tmp_path):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         found = cache.rows({}, np.arange(5), 5, compute)
         np.testing.assert_array_equal(found[:, 0], np.arange(5))
+
+
+def test_the_hash_takes_weights_of_every_type_and_is_that_of_their_bytes():
+    import hashlib
+
+    from openclef.protocol.cache import update_with_weights
+
+    layer = torch.nn.BatchNorm1d(3)  # with a whole number of no dimension
+    digest, slow = hashlib.sha256(), hashlib.sha256()
+    update_with_weights(digest, layer)
+    for name, tensor in layer.state_dict().items():
+        slow.update(name.encode() + tensor.numpy().tobytes())
+    assert digest.hexdigest() == slow.hexdigest()
+    half = random_encoder(seed=0).to(torch.bfloat16)
+    assert encoder_sha256(half) != encoder_sha256(random_encoder(seed=0))
