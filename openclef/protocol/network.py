@@ -281,6 +281,12 @@ def finetune_encoder(
         before = encoder.pretraining_subjects
         complete = before is not None and encoder.subjects_complete
         finish_run(folder, tuned, subjects | set(before or ()), complete=complete)
+        if console is not None:
+            best = min(history, key=lambda row: row["val_loss"])
+            console.print(
+                f"kept epoch {best['epoch']:.0f} of {len(history)} (val_loss {best['val_loss']:.4f}) in {folder}; "
+                f"openclef predict {folder} FILE --out predictions.parquet"
+            )
     fabric.barrier()
     return Run(folder, history, [])
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from openclef.metrics import METRICS, OF_CLASSES
 from openclef.protocol.scoring import MIN_POSITIVES, Stack, stack
 from openclef.statistics import paired_difference
 from openclef.store import write_atomically
@@ -254,6 +255,11 @@ def compare(
     _check_alike(first, second, first_about, second_about, (result.split, against.split))
     if first_about["label_share"] == second_about["label_share"] < 1:
         first, second = _of_common_draws(first, second)
+    if (first.kind == "regression") == (metric in OF_CLASSES):
+        fitting = [name for name in METRICS if (name in OF_CLASSES) != (first.kind == "regression")]
+        raise ValueError(
+            f"metric is {metric!r} and {first_about['task']} is {first.kind}; pass metric= one of {', '.join(fitting)}."
+        )
     matching = [second.labels.index(label) for label in first.labels]
     found = paired_difference(
         first.target,

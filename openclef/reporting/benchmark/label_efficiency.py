@@ -13,6 +13,7 @@ from openclef.reporting.benchmark.views import (
     lines_of_tasks,
     main_metrics,
     metric_words,
+    of_measured_tasks,
     open_first,
     rows_of,
     share_words,
@@ -40,7 +41,7 @@ def efficiency_section(tables: Tables) -> Section:
         'efficiency'
     """
     title = "Label efficiency"
-    rows = main_metrics(tables.recorded())
+    rows = of_measured_tasks(main_metrics(tables.recorded()))
     shares = sorted(rows["label_share"].unique())
     if len(shares) < 2:
         said = "One share of the training labels was judged; a curve needs at least two (label_shares)."

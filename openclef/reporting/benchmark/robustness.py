@@ -12,6 +12,7 @@ from openclef.reporting.benchmark.views import (
     judged_otherwise,
     main_metrics,
     metric_words,
+    of_measured_tasks,
     open_first,
     rows_of,
     side_by_side,
@@ -41,7 +42,7 @@ def robustness_section(tables: Tables) -> Section:
         >>> (folder / "benchmark.json").write_text("{}") and robustness_section(read_tables(folder)).anchor
         'robustness'
     """
-    rows = main_metrics(tables.metrics[tables.metrics["part"] == ""])
+    rows = of_measured_tasks(main_metrics(tables.metrics[tables.metrics["part"] == ""]))
     changed = rows[rows["condition"] != ""]
     if changed.empty:
         said = "No condition was judged; pass conditions=[openclef.Condition(noise_snr_db=10)], for example."

@@ -14,6 +14,7 @@ from openclef.reporting.benchmark.views import (
     judged_otherwise,
     main_metrics,
     metric_words,
+    of_measured_tasks,
     open_first,
     rows_of,
     side_by_side,
@@ -45,7 +46,7 @@ def subgroups_section(tables: Tables) -> Section:
         >>> (folder / "benchmark.json").write_text("{}") and subgroups_section(read_tables(folder)).anchor
         'subgroups'
     """
-    rows = main_metrics(tables.metrics[tables.metrics["condition"] == ""])
+    rows = of_measured_tasks(main_metrics(tables.metrics[tables.metrics["condition"] == ""]))
     parted = rows[rows["part"] != ""]
     if parted.empty:
         said = 'No subgroup was judged; pass by=("sex", "age_band") to openclef.benchmark.'

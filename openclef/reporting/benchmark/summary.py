@@ -14,6 +14,7 @@ from openclef.reporting.benchmark.views import (
     main_metrics,
     metric_words,
     no_rows,
+    of_measured_tasks,
     share_words,
     task_name,
     tasks_of,
@@ -49,7 +50,7 @@ def summary_section(tables: Tables) -> Section:
         'summary'
     """
     parts = [element("p", _overview(tables)), element("p", _how_to_read(tables)), _baselines(tables)]
-    parts += [*_skipped_line(tables), *_notes(tables)]
+    parts += [*_skipped_line(tables), *_not_measured(tables), *_notes(tables)]
     parts += averages(tables)
     parts += _tasks(tables)
     parts.append(_facts(tables))
@@ -125,6 +126,20 @@ def _skipped_line(tables: Tables) -> list[Html]:
             class_="missing",
         )
     ]
+
+
+def _not_measured(tables: Tables) -> list[Html]:
+    """Name the tasks whose main metric no model has: too few of the judged records are of one class."""
+    main = main_metrics(tables.recorded())
+    tasks = [task for task in dict.fromkeys(main["task"]) if task not in set(of_measured_tasks(main)["task"])]
+    if not tasks:
+        return []
+    least = number(_whole(tables.setting("min_positives")))
+    said = (
+        f"Not measurable, since no label has {least} positives and {least} negatives among the judged records: "
+        f"{', '.join(tasks)}. They stand in the tables and in no average, rank or figure."
+    )
+    return [element("p", said, class_="missing")]
 
 
 def _notes(tables: Tables) -> list[Html]:

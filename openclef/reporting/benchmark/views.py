@@ -256,6 +256,18 @@ def main_metrics(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["metric"].isin(("auroc", "mae"))]
 
 
+def of_measured_tasks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of tasks whose main metric was measured at all; the others have nothing to draw.
+
+    Example:
+        >>> rows = pd.DataFrame({"task": ["a", "a", "b"], "value": [np.nan, 0.8, np.nan]})
+        >>> of_measured_tasks(rows)["task"].tolist()
+        ['a', 'a']
+    """
+    measured = set(rows.loc[np.isfinite(rows["value"].astype(float)), "task"])
+    return rows[rows["task"].isin(measured)]
+
+
 def styles_of(tables: Tables) -> dict[str, Style]:
     """Give every model of a benchmark one look, the same in all sections.
 
