@@ -19,32 +19,38 @@ __all__ = ["COMMANDS", "main"]
 # Command -> (module and function, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (
-        "openclef.commands:demo",
+        "openclef.commands.showing:demo",
         "the main job in minutes, offline: simulate, pretrain, evaluate, report",
     ),
     "list": (
-        "openclef.commands:list_things",
+        "openclef.commands.listing:list_things",
         "what there is: databases, risks, methods, tasks, models and more",
     ),
-    "score": ("openclef.commands:score", "a clinical risk score of one patient, as JSON"),
-    "simulate": ("openclef.commands:simulate", "write a store of simulated patients"),
+    "score": ("openclef.commands.scoring:score", "a clinical risk score of one patient, as JSON"),
+    "simulate": ("openclef.commands.storing:simulate", "write a store of simulated patients"),
     "simulate_metadata": (
-        "openclef.commands:simulate_metadata",
+        "openclef.commands.storing:simulate_metadata",
         "real ECGs with simulated risk factors: a semi-synthetic store",
     ),
-    "convert": ("openclef.commands:convert", "write a store from a database or your own files"),
-    "risk": ("openclef.commands:risk", "add a risk score to a store; its distribution by completeness"),
-    "check": ("openclef.commands:check", "verify a store; --linkage true: metadata against ECGs"),
+    "convert": ("openclef.commands.storing:convert", "write a store from a database or your own files"),
+    "risk": (
+        "openclef.commands.storing:risk",
+        "add a risk score to a store; its distribution by completeness",
+    ),
+    "check": ("openclef.commands.storing:check", "verify a store; --linkage true: metadata against ECGs"),
     "pretrain": ("openclef.pretraining:pretrain", "pretrain an encoder on stores"),
-    "embed": ("openclef.commands:embed", "embeddings of files or of a store, as parquet"),
+    "embed": ("openclef.commands.using:embed", "embeddings of files or of a store, as parquet"),
     "finetune": ("openclef.protocol.finetuning:finetune", "train an encoder and a head on a labelled task"),
-    "predict": ("openclef.commands:predict", "predictions of a fine-tuned encoder, as parquet"),
-    "evaluate": ("openclef.commands:evaluate", "judge an encoder on a task, with intervals"),
+    "predict": ("openclef.commands.using:predict", "predictions of a fine-tuned encoder, as parquet"),
+    "evaluate": ("openclef.commands.judging:evaluate", "judge an encoder on a task, with intervals"),
     "benchmark": (
-        "openclef.benchmarking.command:benchmark",
+        "openclef.commands.benchmarking:benchmark",
         "judge models and baselines on many tasks, leads and budgets; tables and a page",
     ),
-    "report": ("openclef.commands:report", "one HTML page of runs: results, curves, risks, embeddings, ECGs"),
+    "report": (
+        "openclef.commands.showing:report",
+        "one HTML page of runs: results, curves, risks, embeddings, ECGs",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from openclef import cli
-from openclef.commands import KINDS
+from openclef.commands.listing import KINDS
 
 
 def test_help_imports_nothing_heavy() -> None:

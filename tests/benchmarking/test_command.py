@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from openclef import cli
-from openclef.benchmarking.command import parse_models, read_config
+from openclef.commands.benchmarking import parse_models, read_config
 from openclef.model import save_encoder
 from openclef.protocol.baselines import random_encoder
 

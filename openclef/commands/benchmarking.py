@@ -8,6 +8,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from openclef.commands.judging import read_conditions
+
 __all__ = ["benchmark", "parse_models", "read_config"]
 
 
@@ -41,7 +43,7 @@ def benchmark(arguments: list[str]) -> int:
     given.pop("config", None)
     models: Any = parse_models(given.pop("models")) or of_file
     page = given.pop("report")
-    conditions = _conditions(given.pop("conditions"))
+    conditions = read_conditions(given.pop("conditions"))
     from openclef.benchmarking.grid import benchmark as run
 
     found = run(models, given.pop("stores"), given.pop("out"), conditions=conditions, **given)
@@ -170,20 +172,6 @@ def _with_config(arguments: list[str]) -> tuple[list[str], Any]:
         models = named or models
         found.append(f"--config={json.dumps(options, default=str)}")
     return found, models
-
-
-def _conditions(given: list[dict[str, Any]]) -> list[Any]:
-    from openclef.condition import Condition
-
-    accepted = tuple(Condition.__dataclass_fields__)
-    for each in given:
-        unknown = [name for name in each if name not in accepted]
-        if unknown:
-            raise ValueError(
-                f"a condition has {', '.join(map(repr, unknown))}; accepted are {', '.join(accepted)}, for example "
-                """'[{"noise_snr_db": 10}, {"lead": "II"}]'."""
-            )
-    return [Condition(**each) for each in given]
 
 
 def _parser() -> Any:

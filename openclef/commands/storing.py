@@ -1,0 +1,194 @@
+"""What makes, describes and verifies stores on the command line."""
+
+# The signatures are the options and the docstrings their help, so nothing heavy is imported up here.
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+__all__ = ["simulate", "simulate_metadata", "convert", "risk", "check"]
+
+
+def simulate(
+    dst: str,
+    *,
+    patients: int = 2000,
+    seed: int = 0,
+    configuration: Literal["A", "B"] = "A",
+    rho: float = 0.4,
+    records_per_patient: float = 1.0,
+    missing_share: float | dict[str, float] = 0.3,
+    missing_kind: Literal["at_random", "healthy"] = "at_random",
+    seconds: float = 10.0,
+    fs: float = 250.0,
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write a store of simulated patients with metadata, 12-lead ECGs and known labels.
+
+    Args:
+        dst: folder of the store.
+        patients: how many.
+        seed: the same seed gives the same bytes.
+        configuration: frozen parameters; choose on A, test on B once.
+        rho: share of the liability to disease that risk factors explain, 0 to 0.75.
+        records_per_patient: mean number of ECGs of a patient, over years.
+        missing_share: share of unknown metadata; one for all, or by group: '{"lipids": 0.6, "smoker": 0.2}'.
+        missing_kind: at_random, or healthy: more often unknown in the healthy.
+        seconds: length of an ECG in s.
+        fs: sampling rate in Hz.
+        workers: processes; the number of cores by default.
+        overwrite: replace a store that stands there.
+    """
+    from openclef.simulator.cohort import simulate as run
+
+    store = run(
+        dst,
+        patients=patients,
+        seed=seed,
+        configuration=configuration,
+        rho=rho,
+        records_per_patient=records_per_patient,
+        missing_share=missing_share,
+        missing_kind=missing_kind,
+        seconds=seconds,
+        fs=fs,
+        workers=workers,
+        overwrite=overwrite,
+    )
+    print(store)
+    return 0
+
+
+def simulate_metadata(
+    store: str,
+    dst: str,
+    task: str,
+    *,
+    healthy: str | list[str] | None = None,
+    rho: float = 0.4,
+    configuration: Literal["A", "B"] = "A",
+    missing_share: float | dict[str, float] = 0.3,
+    missing_kind: Literal["at_random", "healthy"] = "at_random",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Write a semi-synthetic store: a store's real ECGs and labels, with simulated risk factors for its patients.
+
+    Args:
+        store: folder of a store with age and sex.
+        dst: folder of the new store.
+        task: whose labels the risk factors shall know, a binary or multilabel task of the store.
+        healthy: labels of it that do not count as ill, for example NORM.
+        rho: how much the risk factors tell about the labels beyond age and sex, 0 (nothing) to 0.75.
+        configuration: frozen parameters; choose on A, test on B once.
+        missing_share: share of drawn values that stay unknown; one for all, or by group: '{"lipids": 0.6}'.
+        missing_kind: at_random, or healthy: more often unknown in the healthy.
+        seed: the same seed gives the same values.
+        overwrite: replace a store that stands there.
+    """
+    from openclef.simulator.semi_synthetic import simulate_metadata as run
+
+    made = run(
+        store,
+        dst,
+        task=task,
+        healthy=healthy or (),
+        rho=rho,
+        configuration=configuration,
+        missing_share=missing_share,
+        missing_kind=missing_kind,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    print(made)
+    return 0
+
+
+def convert(
+    database: str,
+    src: str,
+    dst: str,
+    *,
+    options: dict[str, Any] | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    max_skipped_share: float = 0.05,
+) -> int:
+    """Write a store from a database in its official layout, or from your own files.
+
+    Args:
+        database: one of `openclef list databases`.
+        src: folder as downloaded; for files the CSV that lists them.
+        dst: folder of the store.
+        options: the database's own options, for example --options '{"fs": 500}'; docs/databases.md has them.
+        workers: processes; the number of cores by default.
+        overwrite: replace a store, or a conversion with other options, that stands there.
+        max_skipped_share: fail above this share of unreadable records; below it they are listed in skipped.csv.
+    """
+    from openclef.database.conversion import convert as run
+
+    try:
+        store = run(
+            database,
+            src,
+            dst,
+            workers=workers,
+            overwrite=overwrite,
+            max_skipped_share=max_skipped_share,
+            **(options or {}),
+        )
+    except TypeError as error:
+        if not options:
+            raise
+        raise ValueError(
+            f"--options {json.dumps(options)} holds a value of a wrong type ({error}); docs/databases.md has them."
+        ) from error
+    print(store)
+    return 0
+
+
+def risk(
+    store: str,
+    name: str,
+    *,
+    label: str | None = None,
+    region: Literal["low", "moderate", "high", "very_high"] | None = None,
+    figure: str | None = None,
+) -> int:
+    """Add a risk score to a store and print its distribution by completeness.
+
+    Args:
+        store: folder of a store.
+        name: one of `openclef list risks`.
+        label: name to keep it under; the score's own by default.
+        region: SCORE2 risk region, for scores that have one; low by default.
+        figure: HTML file for the distribution as a figure (needs the extra "report").
+    """
+    from openclef.store import open_store
+
+    opened = open_store(store)
+    settings = {"region": region} if region is not None else {}
+    opened.add_risk(name, label=label, **settings)
+    from openclef.reporting.risk import print_risk, write_risk_figure
+
+    print_risk(opened, label or name)
+    if figure is not None:
+        write_risk_figure(opened, label or name, figure)
+        print(f"figure: {figure}")
+    return 0
+
+
+def check(store: str, *, linkage: bool = False, seed: int = 0) -> int:
+    """Verify a store: name every broken invariant; exit status 1 if there is one.
+
+    Args:
+        store: folder of a store.
+        linkage: test as well whether the metadata belong to the ECGs that they stand beside.
+        seed: of the linkage test's permutations.
+    """
+    from openclef.checking import check as run
+
+    report = run(store, linkage=linkage, seed=seed)
+    print(report)
+    return 0 if report.ok else 1
