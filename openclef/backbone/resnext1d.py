@@ -1,4 +1,7 @@
-"""ResNeXt1D, the encoder of CLEF, in its three published sizes."""
+"""ResNeXt1D, the encoder of CLEF, in its three published sizes.
+
+Within the network signals are (batch, time, channels); see `openclef.backbone.convolution`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from openclef.backbone.convolution import convolve_same, halve
+
 KERNEL = 16
 MIN_SAMPLES = 16
 NORMALISATIONS = ("none", "batch")
+LONG = 8  # a block's signal is long from so many samples for each inner channel
 
 
 class Size(NamedTuple):
@@ -48,10 +54,7 @@ SIZES = {
 
 
 class SameConv1d(nn.Module):
-    """Convolution whose output has ceil(time / stride) samples.
-
-    The time axis is zero-padded by max(0, (ceil(n / stride) - 1) * stride + kernel - n) samples in total, the
-    smaller half first.
+    """Convolution whose output has ceil(time / stride) samples, see `convolve_same`.
 
     Args:
         inputs: Channels in.
@@ -61,26 +64,18 @@ class SameConv1d(nn.Module):
         groups: Groups of channels.
 
     Example:
-        >>> SameConv1d(2, 4, kernel=16, stride=2)(torch.zeros(1, 2, 1999)).shape
-        torch.Size([1, 4, 1000])
+        >>> SameConv1d(2, 4, kernel=16, stride=2)(torch.zeros(1, 1999, 2)).shape
+        torch.Size([1, 1000, 4])
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.kernel = kernel
-        self.stride = stride
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride=stride, groups=groups)
 
     def forward(self, signal: Tensor) -> Tensor:
-        """Convolve (batch, inputs, time) to (batch, outputs, ceil(time / stride))."""
-        if self.kernel == 1 and self.stride == 1:
-            return self.conv(signal)
-        samples = signal.shape[-1]
-        total = max(0, (-(-samples // self.stride) - 1) * self.stride + self.kernel - samples)
-        if total % 2:  # one more sample after than before; the convolution's own padding is symmetric
-            signal = F.pad(signal, (0, 1))
+        """Convolve (batch, time, inputs) to (batch, ceil(time / stride), outputs)."""
         conv = self.conv
-        return F.conv1d(signal, conv.weight, conv.bias, self.stride, total // 2, 1, conv.groups)
+        return convolve_same(signal, conv.weight, conv.bias, conv.stride[0], conv.groups)
 
 
 class Block(nn.Module):
@@ -89,6 +84,10 @@ class Block(nn.Module):
     1x1 -> grouped convolution of 16 samples -> 1x1, each after (normalisation and) swish; the channels are
     then weighted by squeeze-excitation and added to the shortcut, which is max-pooled where the block has
     stride 2 and zero-padded in channels where it widens.
+
+    Where a signal is long, its mean is taken before the last 1x1 convolution instead of after it (the mean of a linear
+    map is the map of the mean), and the channels' weights go into the kernel: one matrix product makes the result,
+    equal but for rounding, and the convolution's own result is never written.
 
     Args:
         inputs: Channels in.
@@ -99,9 +98,12 @@ class Block(nn.Module):
         normalisation: "none" or "batch".
         first: True for the network's first block, which has no swish before its first convolution.
 
+    Raises:
+        ValueError: Another stride.
+
     Example:
-        >>> Block(32, 64, inner=32, groups=8, stride=2)(torch.zeros(1, 32, 999)).shape
-        torch.Size([1, 64, 500])
+        >>> Block(32, 64, inner=32, groups=8, stride=2)(torch.zeros(1, 999, 32)).shape
+        torch.Size([1, 500, 64])
     """
 
     def __init__(
@@ -115,6 +117,8 @@ class Block(nn.Module):
         first: bool = False,
     ) -> None:
         super().__init__()
+        if stride not in (1, 2):
+            raise ValueError(f"stride={stride} is not for a block; pass 1, or 2 to halve the samples.")
         self.stride = stride
         self.first = first
         self.widening = ((outputs - inputs) // 2, (outputs - inputs) - (outputs - inputs) // 2)
@@ -134,26 +138,33 @@ class Block(nn.Module):
         self.se_fc2 = nn.Linear(outputs // 2, outputs)
 
     def forward(self, signal: Tensor) -> Tensor:
-        """Map (batch, inputs, time) to (batch, outputs, ceil(time / stride))."""
+        """Map (batch, time, inputs) to (batch, ceil(time / stride), outputs)."""
         hidden = signal
         if not self.first:
-            hidden = F.silu(self.bn1(hidden) if self.normalised else hidden)
+            hidden = F.silu(_normalise(self.bn1, hidden) if self.normalised else hidden)
         hidden = self.conv1(hidden)
-        hidden = self.conv2(F.silu(self.bn2(hidden) if self.normalised else hidden))
-        hidden = self.conv3(F.silu(self.bn3(hidden) if self.normalised else hidden))
-        gate = torch.sigmoid(self.se_fc2(F.silu(self.se_fc1(hidden.mean(-1)))))
-        return torch.addcmul(self._shortcut(signal), hidden, gate.unsqueeze(-1))
-
-    def _shortcut(self, signal: Tensor) -> Tensor:
-        if self.stride > 1:
-            # Zero padding of stride - 1 samples; with stride 2 it lies after the end, for odd lengths.
-            before = (self.stride - 1) // 2
-            if before or signal.shape[-1] % self.stride:
-                signal = F.pad(signal, (before, self.stride - 1 - before))
-            signal = F.max_pool1d(signal, self.stride)
+        hidden = self.conv2(F.silu(_normalise(self.bn2, hidden) if self.normalised else hidden))
+        hidden = F.silu(_normalise(self.bn3, hidden) if self.normalised else hidden)
+        shortcut = halve(signal) if self.stride == 2 else signal
         if any(self.widening):
-            signal = F.pad(signal, (0, 0, *self.widening))
-        return signal
+            shortcut = F.pad(shortcut, self.widening)
+        if hidden.shape[1] < LONG * hidden.shape[2]:
+            hidden = self.conv3(hidden)
+            return torch.addcmul(shortcut, hidden, self._excitation(hidden.mean(1)).unsqueeze(1).to(hidden))
+        weight, bias = self.conv3.conv.weight.squeeze(2), self.conv3.conv.bias
+        gate = self._excitation(F.linear(hidden.mean(1), weight, bias))
+        if bias is not None:
+            shortcut = shortcut + (gate * bias).unsqueeze(1).to(shortcut)
+        return torch.baddbmm(shortcut, hidden, (gate.unsqueeze(2) * weight).transpose(1, 2))
+
+    def _excitation(self, mean: Tensor) -> Tensor:
+        """Weight of each channel, (batch, outputs), from its mean over time."""
+        return torch.sigmoid(self.se_fc2(F.silu(self.se_fc1(mean))))
+
+
+def _normalise(bn: nn.BatchNorm1d, signal: Tensor) -> Tensor:
+    """Normalise each channel of (batch, time, channels)."""
+    return bn(signal.flatten(0, 1)).unflatten(0, signal.shape[:2])
 
 
 class Stage(nn.Module):
@@ -168,8 +179,8 @@ class Stage(nn.Module):
         first: True for the network's first stage.
 
     Example:
-        >>> Stage(32, 64, SIZES["resnext1d_small"], blocks=2)(torch.zeros(1, 32, 500)).shape
-        torch.Size([1, 64, 250])
+        >>> Stage(32, 64, SIZES["resnext1d_small"], blocks=2)(torch.zeros(1, 500, 32)).shape
+        torch.Size([1, 250, 64])
     """
 
     def __init__(
@@ -196,7 +207,7 @@ class Stage(nn.Module):
         )
 
     def forward(self, signal: Tensor) -> Tensor:
-        """Map (batch, inputs, time) to (batch, width, ceil(time / 2))."""
+        """Map (batch, time, inputs) to (batch, ceil(time / 2), width)."""
         for block in self.block_list:
             signal = block(signal)
         return signal
@@ -271,8 +282,8 @@ class ResNeXt1D(nn.Module):
                 f"signal has {signal.shape[-1]} samples; this backbone takes {MIN_SAMPLES} or more. "
                 "Pass a longer window."
             )
-        hidden = self.first_conv(signal)
-        hidden = F.silu(self.first_bn(hidden) if self.normalisation == "batch" else hidden)
+        hidden = self.first_conv(signal.transpose(1, 2))
+        hidden = F.silu(_normalise(self.first_bn, hidden) if self.normalisation == "batch" else hidden)
         for stage in self.stage_list:
             hidden = stage(hidden)
-        return hidden.mean(-1)
+        return hidden.mean(1)
