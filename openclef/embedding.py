@@ -10,35 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from openclef.condition import Condition
 from openclef.preprocessing import Preprocessing
-from openclef.record import Record, cut_windows
-from openclef.signal import canonical_lead, quality_flags
+from openclef.record import cut_windows
+from openclef.signal import canonical_lead
+from openclef.sources import Piece, count_records, pieces, read_ahead, read_under
 from openclef.statistics import check_counts
-from openclef.store import Store, open_store
+from openclef.store import Store, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
 PRECISIONS = ("float32", "bf16")
-
-
-class _Piece(NamedTuple):
-    """One window of one lead, ready to embed."""
-
-    source: str
-    start_s: float
-    seconds: float
-    flags: tuple[str, ...]
-    signal: NDArray[np.float32]
-    fs: float
-    too_short: bool
+COLUMNS = ("source", "lead", "start_s", "seconds", "flags", "embedding")
+BATCH_SIZES = {"cpu": 64, "cuda": 512}  # on a CPU, more windows leave the caches and are no faster
+_ROW_GROUP = 4096  # windows of a parquet file that are held in memory before they are written
 
 
 def embed(
@@ -49,7 +41,7 @@ def embed(
     lead: str = "I",
     leads: str | Sequence[str] | None = None,
     unit: str | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "float32",
     progress: bool = False,
@@ -69,7 +61,7 @@ def embed(
         lead: Lead to embed, by name; the name of the row, where an array has only one.
         leads: Lead names of arrays with several rows, and of files that do not state them.
         unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
-        batch_size: Windows at a time.
+        batch_size: Windows at a time; None = 64 on a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.
@@ -98,29 +90,103 @@ def embed(
     """
     import pandas as pd
 
-    lead = canonical_lead(lead)
-    leads = [leads] if isinstance(leads, str) else leads
-    preprocessing = preprocessing_of(model)
-    check_counts(batch_size=batch_size)
-    pieces = _pieces(sources, preprocessing, fs=fs, lead=lead, leads=leads, unit=unit)
-    if progress:
-        from rich.progress import track
-
-        pieces = iter(track(pieces, description="embedding"))
-    names = ("source", "lead", "start_s", "seconds", "flags", "embedding")
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    with _in_use(model, device) as where:
-        for batch in _batches(pieces, batch_size):
-            signal = np.stack([piece.signal for piece in batch])
-            vectors = _forward(model, preprocessing, signal, batch[0].fs, where, precision)
-            vectors[[piece.too_short for piece in batch]] = np.nan
-            columns["source"] += [piece.source for piece in batch]
-            columns["lead"] += [lead] * len(batch)
-            columns["start_s"] += [float(piece.start_s) for piece in batch]
-            columns["seconds"] += [float(piece.seconds) for piece in batch]
-            columns["flags"] += [";".join(piece.flags) for piece in batch]
-            columns["embedding"] += vectors.tolist()
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    given = {"fs": fs, "lead": lead, "leads": leads, "unit": unit}
+    how: dict[str, Any] = {
+        "batch_size": batch_size,
+        "device": device,
+        "precision": precision,
+        "progress": progress,
+    }
+    for batch, vectors in _embedded(model, sources, given, **how):
+        for name, values in _columns(batch, canonical_lead(lead)).items():
+            columns[name] += values
+        columns["embedding"] += vectors.tolist()
     return pd.DataFrame(columns)
+
+
+def embed_to_parquet(
+    model: torch.nn.Module,
+    sources: Any,
+    path: str | Path,
+    *,
+    fs: float | None = None,
+    lead: str = "I",
+    leads: str | Sequence[str] | None = None,
+    unit: str | None = None,
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+    precision: str = "float32",
+    progress: bool = False,
+) -> int:
+    """Embed recordings into a parquet file, in memory that does not grow with their number.
+
+    The file is there whole or not at all.
+
+    Args:
+        model: See `embed`, as for all but `path`.
+        sources: A `Store`, a `Record`, a path, an array, or a list of these.
+        path: The file; replaced if it is there.
+        fs: Sampling rate in Hz, where a source does not state it.
+        lead: Lead to embed, by name.
+        leads: Lead names, where a source does not state them.
+        unit: Unit, where a source does not state it.
+        batch_size: Windows at a time; None = 64 on a CPU, 512 on a GPU.
+        device: Where to compute; None = where the model is.
+        precision: "float32" or "bf16".
+        progress: Show a progress bar.
+
+    Returns:
+        Number of windows, one row each, with the columns of `embed`; embedding as a list of float32.
+
+    Raises:
+        ValueError: What `embed` refuses.
+        FileNotFoundError: If a file is not there.
+
+    Example:
+        >>> import tempfile, torch
+        >>> class Spread(torch.nn.Module):
+        ...     dim = 1
+        ...     def forward(self, signal):
+        ...         return signal.std(-1, correction=0)
+        >>> file = Path(tempfile.mkdtemp(), "embeddings.parquet")
+        >>> embed_to_parquet(Spread(), np.random.default_rng(0).normal(size=3000), file, fs=130)
+        2
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    lead = canonical_lead(lead)
+    given = {"fs": fs, "lead": lead, "leads": leads, "unit": unit}
+    how: dict[str, Any] = {
+        "batch_size": batch_size,
+        "device": device,
+        "precision": precision,
+        "progress": progress,
+    }
+    texts, numbers = ("source", "lead", "flags"), ("start_s", "seconds")
+    types = dict.fromkeys(texts, pa.string()) | dict.fromkeys(numbers, pa.float64())
+    schema = pa.schema({**types, "embedding": pa.list_(pa.float32())}).field
+    schema = pa.schema([schema(name) for name in COLUMNS])
+    total = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal total
+        held: list[pa.RecordBatch] = []
+        with parquet.ParquetWriter(temporary, schema) as writer:
+            for batch, vectors in _embedded(model, sources, given, **how):
+                offsets = np.arange(len(batch) + 1, dtype=np.int32) * vectors.shape[1]
+                lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel(), pa.float32()))
+                columns = _columns(batch, lead) | {"embedding": lists}
+                held.append(pa.record_batch({name: columns[name] for name in COLUMNS}, schema=schema))
+                total += len(batch)
+                if sum(each.num_rows for each in held) >= _ROW_GROUP:
+                    writer.write_table(pa.Table.from_batches(held, schema))
+                    held.clear()
+            writer.write_table(pa.Table.from_batches(held, schema))
+
+    write_atomically(path, write)
+    return total
 
 
 def embed_store(
@@ -129,7 +195,7 @@ def embed_store(
     *,
     lead: str = "I",
     rows: ArrayLike | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "float32",
     progress: bool = False,
@@ -146,7 +212,7 @@ def embed_store(
         store: The store.
         lead: Lead to embed, by name.
         rows: Row numbers, or a mask over all rows; None = all.
-        batch_size: Windows at a time.
+        batch_size: Windows at a time; None = 64 on a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.
@@ -160,6 +226,7 @@ def embed_store(
 
     Example:
         >>> import tempfile, torch
+        >>> from openclef.record import Record
         >>> from openclef.store import StoreWriter
         >>> class Ends(torch.nn.Module):
         ...     dim = 2
@@ -174,20 +241,15 @@ def embed_store(
         (1, 2)
     """
     preprocessing = preprocessing_of(model)
-    check_counts(batch_size=batch_size)
+    batch_size = _batch_size(model, batch_size, device)
     preprocessing.check(store.fs, store.unit)
     chosen = np.arange(len(store)) if rows is None else np.atleast_1d(np.asarray(rows))
     chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
-    starts: Iterable[int] = range(0, len(chosen), batch_size)
-    if progress:
-        from rich.progress import track
-
-        starts = track(starts, description=f"embedding {store.name}")
+    chunks = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+    read = read_ahead(read_under(store, chunk, lead, condition) for chunk in chunks)
     parts = []
     with _in_use(model, device) as where:
-        for start in starts:
-            part = chosen[start : start + batch_size]
-            signal, fs = read_under(store, part, lead, condition)
+        for signal, fs in _shown(read, f"embedding {store.name}", len(chunks), progress):
             windows = cut_windows(signal, fs, preprocessing.seconds)
             vectors = [_forward(model, preprocessing, window, fs, where, precision) for window in windows]
             weight = np.stack([~np.isnan(window).all(1) for window in windows]).astype(np.float32)
@@ -197,34 +259,6 @@ def embed_store(
     if not parts:
         return np.empty((0, int(model.dim)), np.float32)  # type: ignore[arg-type]
     return np.concatenate(parts).astype(np.float32, copy=False)
-
-
-def read_under(
-    store: Store, rows: ArrayLike, lead: str, condition: Condition | None = None
-) -> tuple[NDArray[np.floating], float]:
-    """Read one lead of rows of a store, as recorded or changed.
-
-    Args:
-        store: The store.
-        rows: Row numbers.
-        lead: Lead by name; a condition's goes before it.
-        condition: How the recordings are changed.
-
-    Returns:
-        (rows, time) in the store's unit, NaN = missing, and the rate in Hz.
-
-    Raises:
-        ValueError: If the lead is not there.
-
-    Example:
-        >>> import inspect
-        >>> list(inspect.signature(read_under).parameters)
-        ['store', 'rows', 'lead', 'condition']
-    """
-    numbers = np.asarray(rows)
-    asked = lead if condition is None or condition.lead is None else condition.lead
-    signal = store.read(numbers, leads=[asked])[:, 0]
-    return (signal, store.fs) if condition is None else condition.apply(signal, store.fs, numbers)
 
 
 def preprocessing_of(model: torch.nn.Module) -> Preprocessing:
@@ -255,122 +289,69 @@ def preprocessing_of(model: torch.nn.Module) -> Preprocessing:
     return own if isinstance(own, Preprocessing) else Preprocessing()
 
 
-def _pieces(
+def _embedded(
+    model: torch.nn.Module,
     sources: Any,
-    preprocessing: Preprocessing,
+    given: dict[str, Any],
     *,
-    fs: float | None,
-    lead: str,
-    leads: Sequence[str] | None,
-    unit: str | None,
-) -> Iterator[_Piece]:
-    single = not isinstance(sources, (list, tuple))
-    for position, source in enumerate([sources] if single else sources):
-        if isinstance(source, (str, Path)) and (Path(source) / "dataset.json").is_file():
-            source = open_store(source)
-        if isinstance(source, Store):
-            yield from _pieces_of_store(source, preprocessing, lead)
-            continue
-        if isinstance(source, Record):
-            record = source
-        elif isinstance(source, (str, Path)):
-            record = _record_of_file(Path(source), fs, lead, leads, unit)
-        else:
-            record = _record_of_array(source, f"array {position}", fs, lead, leads, unit or "mV")
-        preprocessing.check(record.fs, record.unit)
-        name = str(source) if isinstance(source, (str, Path)) else record.record_id
-        pieces = list(_pieces_of_record(record.select([lead]), name, preprocessing.seconds))
-        if single and all(piece.too_short for piece in pieces):
-            known_s = max(int((~np.isnan(piece.signal)).sum()) for piece in pieces) / record.fs
-            raise ValueError(
-                f"{name} has {known_s:.2f} s of recorded samples in lead {lead}; at least 1 s (or half the "
-                "model's window) is needed: pass a longer recording, or a list, which keeps it as a row of NaN."
-            )
-        yield from pieces
+    batch_size: int | None,
+    device: str | torch.device | None,
+    precision: str,
+    progress: bool,
+) -> Iterator[tuple[list[Piece], NDArray[np.float32]]]:
+    """Batches of windows and their vectors, (windows, dim), in order; the next batch is read meanwhile."""
+    leads = given["leads"]
+    given = given | {
+        "lead": canonical_lead(given["lead"]),
+        "leads": [leads] if isinstance(leads, str) else leads,
+    }
+    preprocessing = preprocessing_of(model)
+    size = _batch_size(model, batch_size, device)
+    windows = pieces(sources, preprocessing, **given)
+    total = count_records(sources) if progress else 0
+    with _in_use(model, device) as where:
+        read = read_ahead(_batches(_shown(windows, "embedding", total, progress), size))
+        for batch in read:
+            signal = np.stack([piece.signal for piece in batch])
+            vectors = _forward(model, preprocessing, signal, batch[0].fs, where, precision)
+            vectors[[piece.too_short for piece in batch]] = np.nan
+            yield batch, vectors
 
 
-def _pieces_of_record(record: Record, name: str, seconds: float) -> Iterator[_Piece]:
-    """Windows of a record of one lead."""
-    for window in record.windows(seconds):
-        recorded = round(window.seconds * record.fs)
-        flags = quality_flags(window.signal[:, :recorded], record.fs, record.unit, record.leads)
-        flags += ["padded"] * (recorded < window.signal.shape[1])
-        known = int((~np.isnan(window.signal)).sum())
-        short = known < round(min(1.0, seconds / 2) * record.fs)  # less than a heartbeat says nothing
-        flags += ["too_short"] * short
-        yield _Piece(name, window.start_s, window.seconds, tuple(flags), window.signal[0], record.fs, short)
+def _columns(batch: list[Piece], lead: str) -> dict[str, list[Any]]:
+    return {
+        "source": [piece.source for piece in batch],
+        "lead": [lead] * len(batch),
+        "start_s": [float(piece.start_s) for piece in batch],
+        "seconds": [float(piece.seconds) for piece in batch],
+        "flags": [";".join(piece.flags) for piece in batch],
+    }
 
 
-def _pieces_of_store(store: Store, preprocessing: Preprocessing, lead: str) -> Iterator[_Piece]:
-    preprocessing.check(store.fs, store.unit)
-    records = store.records[["record_id", "start_s", "seconds"]]
-    for row, (name, start_s, seconds) in enumerate(records.itertuples(index=False, name=None)):
-        signal = store.read(row, leads=[lead])[0]
-        recorded = min(round(seconds * store.fs), signal.shape[1])
-        whole = Record(signal[:, :recorded], store.fs, (lead,), name, unit=store.unit, start_s=start_s)
-        yield from _pieces_of_record(whole, name, preprocessing.seconds)
+def _batch_size(model: torch.nn.Module, batch_size: int | None, device: str | torch.device | None) -> int:
+    import torch
+
+    if batch_size is not None:
+        check_counts(batch_size=batch_size)
+        return batch_size
+    first = next(iter(model.parameters()), None)
+    home = torch.device("cpu") if first is None else first.device
+    return BATCH_SIZES.get((home if device is None else torch.device(device)).type, BATCH_SIZES["cuda"])
 
 
-def _record_of_file(
-    path: Path, fs: float | None, lead: str, leads: Sequence[str] | None, unit: str | None
-) -> Record:
-    """Read a file; what it states itself must not be contradicted."""
-    from openclef.formats import FORMATS, read_record
-    from openclef.formats.arrays import describe_array
+def _shown(items: Iterable[Any], what: str, total: int, progress: bool) -> Iterable[Any]:
+    """Items under a progress bar, if one is wanted."""
+    if not progress:
+        return items
+    from rich.progress import track
 
-    if path.is_dir():
-        raise ValueError(
-            f"{path} is a folder without dataset.json, so no store; pass a store, a file, or a list of files."
-        )
-    if leads is None and path.suffix.lower() in FORMATS["array"].suffixes:
-        file = describe_array(path)
-        if file.leads is None and (len(file.shape) == 1 or file.shape[:-1] == (1,)):
-            leads = [lead]
-    record = read_record(path, fs=fs, leads=leads, unit=unit or "mV")
-    if fs is not None and not np.isclose(record.fs, fs, rtol=2e-3):  # times in milliseconds are rounded
-        raise ValueError(
-            f"{path} states {record.fs:g} Hz and fs={fs:g} was passed; leave fs out for files that state their "
-            "rate, and pass arrays of another rate as Record."
-        )
-    describing = path.suffix.lower() in FORMATS["wfdb"].suffixes or Path(f"{path}.hea").is_file()
-    if unit is not None and (describing or "zscore" in (unit, record.unit)) and unit != record.unit:
-        raise ValueError(
-            f"{path} states its unit itself and is read in {record.unit}; unit={unit!r} was passed: leave unit "
-            "out for files that state it, and pass arrays of another unit as Record."
-        )
-    return record
+    return track(items, description=what, total=total)
 
 
-def _record_of_array(
-    array: Any, name: str, fs: float | None, lead: str, leads: Sequence[str] | None, unit: str
-) -> Record:
-    signal = np.asarray(array)
-    if signal.dtype.kind not in "fiu" or signal.ndim not in (1, 2):
-        raise ValueError(
-            f"{name} is {type(array).__name__} with shape {signal.shape}; pass numbers as (time,) or "
-            "(lead, time): one array a recording, several in a list."
-        )
-    if fs is None:
-        raise ValueError("fs is missing for an array; pass fs=<Hz>, for example fs=130 for Polar H10.")
-    signal = np.atleast_2d(signal)
-    if leads is None:
-        if len(signal) > 1:
-            raise ValueError(
-                f"leads are missing for {name} with {len(signal)} rows; pass leads=[...], one name a row, "
-                "and the array as (lead, time)."
-            )
-        leads = [lead]
-    if unit == "zscore":
-        return Record(signal, fs, tuple(leads), name, unit="zscore")
-    from openclef.formats.unit import millivolts
-
-    return Record(signal * millivolts(unit), fs, tuple(leads), name)
-
-
-def _batches(pieces: Iterator[_Piece], batch_size: int) -> Iterator[list[_Piece]]:
+def _batches(windows: Iterable[Piece], batch_size: int) -> Iterator[list[Piece]]:
     """Consecutive windows of one rate and length, so that the order stays."""
-    batch: list[_Piece] = []
-    for piece in pieces:
+    batch: list[Piece] = []
+    for piece in windows:
         alike = batch and (batch[0].fs, batch[0].signal.size) == (piece.fs, piece.signal.size)
         if batch and (not alike or len(batch) == batch_size):
             yield batch

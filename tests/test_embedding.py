@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from openclef.embedding import embed, embed_store
+from openclef.embedding import embed, embed_store, embed_to_parquet
 from openclef.preprocessing import Preprocessing
 from openclef.record import Record
 from openclef.store import StoreWriter
@@ -284,3 +286,36 @@ def test_a_model_that_gives_another_shape_is_refused():
     ):
         with pytest.raises(ValueError, match=r"Wrong gives .* it must give a tensor of \(windows, dim\)"):
             embed(Wrong(change), np.random.default_rng(0).normal(size=12000), fs=500)
+
+
+def test_a_parquet_file_holds_what_embed_gives(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("openclef.embedding._ROW_GROUP", 3)
+    model, file = TinyEncoder(), tmp_path / "a.parquet"
+    whole = embed(model, [store, store.read(0, ["II"])[0, 0]], fs=store.fs, lead="II")
+    windows = embed_to_parquet(
+        model, [store, store.read(0, ["II"])[0, 0]], file, fs=store.fs, lead="II", batch_size=2
+    )
+    written = pq.read_table(file)
+    assert windows == len(whole) == written.num_rows
+    assert pq.ParquetFile(file).num_row_groups > 1
+    found = written.to_pandas()
+    pd.testing.assert_frame_equal(found.drop(columns="embedding"), whole.drop(columns="embedding"))
+    np.testing.assert_allclose(
+        np.stack(found["embedding"]), np.stack(whole["embedding"].map(np.array)), atol=1e-6
+    )
+
+
+def test_a_parquet_file_is_there_whole_or_not_at_all(store, tmp_path):
+    file = tmp_path / "a.parquet"
+    with pytest.raises(FileNotFoundError):
+        embed_to_parquet(TinyEncoder(), [store, tmp_path / "absent.csv"], file, lead="II", fs=100)
+    assert list(tmp_path.glob("*parquet*")) == []
+    with pytest.raises(ValueError, match="precision is 'fp8'"):
+        embed_to_parquet(TinyEncoder(), store, file, precision="fp8")
+    assert list(tmp_path.glob("*parquet*")) == []
+
+
+def test_an_interrupted_reader_ends_with_its_error(store):
+    """Batches are read in a thread ahead; what goes wrong there reaches the caller."""
+    with pytest.raises(ValueError, match="lead V9 is not there"):
+        embed(TinyEncoder(), store, lead="V9")

@@ -3,8 +3,9 @@
 # The signatures are the options and the docstrings their help, so nothing heavy is imported up here.
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["embed", "predict"]
 
@@ -18,7 +19,9 @@ def embed(
     leads: str | list[str] | None = None,
     fs: float | None = None,
     unit: str | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
+    device: str | None = None,
+    precision: Literal["float32", "bf16"] = "float32",
 ) -> int:
     """Embed a store or files with an encoder, one row a window, and write parquet.
 
@@ -30,16 +33,30 @@ def embed(
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
-        batch_size: windows at a time.
+        batch_size: windows at a time; 64 on a CPU and 512 on a GPU by default.
+        device: cpu, cuda or another device of torch; a GPU where there is one by default.
+        precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
     """
     target = _parquet_file(out, "embeddings.parquet", sources)
     from openclef.checkpoint import load
-    from openclef.embedding import embed as run
+    from openclef.embedding import embed_to_parquet
 
     encoder = load(model)
-    frame = run(encoder, sources, fs=fs, lead=lead, leads=leads, unit=unit, batch_size=batch_size)
-    _write_parquet(frame, target)
-    print(f"{out}: {len(frame):,} windows, {encoder.dim} dimensions")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    windows = embed_to_parquet(
+        encoder,
+        sources,
+        target,
+        fs=fs,
+        lead=lead,
+        leads=leads,
+        unit=unit,
+        batch_size=batch_size,
+        device=_device(device),
+        precision=precision,
+        progress=sys.stderr.isatty(),
+    )
+    print(f"{out}: {windows:,} windows, {encoder.dim} dimensions")
     return 0
 
 
@@ -52,7 +69,9 @@ def predict(
     leads: str | list[str] | None = None,
     fs: float | None = None,
     unit: str | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
+    device: str | None = None,
+    precision: Literal["float32", "bf16"] = "float32",
 ) -> int:
     """Predict a task's labels for a store or files with a fine-tuned encoder, one row a window, and write parquet.
 
@@ -64,19 +83,46 @@ def predict(
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
-        batch_size: windows at a time.
+        batch_size: windows at a time; 64 on a CPU and 512 on a GPU by default.
+        device: cpu, cuda or another device of torch; a GPU where there is one by default.
+        precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
     """
     target = _parquet_file(out, "predictions.parquet", sources)
     from openclef.checkpoint import load
     from openclef.prediction import predict as run
 
     encoder = load(model)
-    frame = run(encoder, sources, fs=fs, lead=lead, leads=leads, unit=unit, batch_size=batch_size)
+    frame = run(
+        encoder,
+        sources,
+        fs=fs,
+        lead=lead,
+        leads=leads,
+        unit=unit,
+        batch_size=batch_size,
+        device=_device(device),
+        precision=precision,
+        progress=sys.stderr.isatty(),
+    )
     _write_parquet(frame, target)
     head = encoder.required_head()
     what = head.unit or "calibrated probability"
     print(f"{out}: {len(frame):,} windows, {head.task} ({what}): {', '.join(head.labels)}")
     return 0
+
+
+def _device(asked: str | None) -> str:
+    """The device asked for, a GPU where there is one if none was."""
+    import torch
+
+    if asked is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {asked!r} cannot be used ({reason}); pass cpu, or leave it out.") from error
+    return asked
 
 
 def _parquet_file(out: str | None, example: str, sources: str | list[str]) -> Path:

@@ -11,11 +11,11 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
 from openclef.condition import Condition
-from openclef.embedding import read_under
 from openclef.protocol.beats import load_neurokit
 from openclef.protocol.cache import FeatureCache
 from openclef.protocol.cohort import Cohort
 from openclef.protocol.measurement import FEATURES, IN_MV, measure_lead
+from openclef.sources import read_under
 from openclef.store import Store
 
 __all__ = ["FEATURES", "ecg_features", "feature_table", "features_of_cohort", "impute"]
