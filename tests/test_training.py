@@ -18,6 +18,7 @@ from openclef.augment import Views
 from openclef.guidance import Guidance
 from openclef.optimisation import Optimisation
 from openclef.preprocessing import Preprocessing
+from openclef.training import ASK_STEPS, _any_rank_at, make_fabric
 
 SMALL = {
     "method": "clef",
@@ -337,3 +338,21 @@ def test_fixed_lead_and_tensorboard(small_store, tmp_path: Path) -> None:
     settings = SMALL | {"lead": "II", "epochs": 1, "tensorboard": True}
     run = openclef.pretrain([small_store], tmp_path / "s", **settings)
     assert any((run.path / "tensorboard").iterdir())
+
+
+def test_several_processes_compare_whether_to_stop_only_now_and_then():
+    """Each comparison halts all of them, and on a GPU the host with them."""
+
+    class Two:
+        world_size, device = 2, torch.device("cpu")
+        compared = 0
+
+        def all_reduce(self, asked, reduce_op):
+            self.compared += 1
+            return asked + 1  # the other one was asked
+
+    several = Two()
+    answers = [_any_rank_at(several, False, step) for step in range(2 * ASK_STEPS)]
+    assert several.compared == 2
+    assert [step for step, answer in enumerate(answers) if answer] == [0, ASK_STEPS]
+    assert _any_rank_at(make_fabric(accelerator="cpu"), True, 3)
