@@ -42,6 +42,7 @@ _PUBLIC = {
     "Result": "openclef.protocol.result",
     "Benchmark": "openclef.benchmarking.tables",
     "Run": "openclef.pretraining",
+    "Speed": "openclef.speed.result",
     "Optimisation": "openclef.optimisation",
     "Finetuning": "openclef.protocol.network",
     "Preprocessing": "openclef.preprocessing",
@@ -60,6 +61,7 @@ _PACKAGES = (
     "reporting",
     "risk",
     "simulator",
+    "speed",
 )
 
 __all__ = ["__version__", *_PUBLIC]

@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "openclef.commands.benchmarking:benchmark",
         "judge models and baselines on many tasks, leads and budgets; tables and a page",
     ),
+    "speed": (
+        "openclef.commands.speed:measure_speed",
+        "measure this machine: input, training, embedding, what binds",
+    ),
     "report": (
         "openclef.commands.showing:report",
         "one HTML page of runs: results, curves, risks, embeddings, ECGs",

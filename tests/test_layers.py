@@ -19,7 +19,7 @@ LAYERS = {
     3: ["pool", "data", "method", "validation", "checkpoint", "sources", "embedding", "prediction"],
     4: ["training", "pretraining"],
     5: ["protocol"],
-    6: ["reporting", "benchmarking", "demonstration"],
+    6: ["reporting", "benchmarking", "demonstration", "speed"],
     7: ["commands", "cli"],
 }  # fmt: skip
 # Files of one thing that grew into several; those to the right may use those to the left.
