@@ -6,7 +6,7 @@
     sizes     memory of each encoder, counted from the tensors that its gradient needs, and what fits a device
 
 Every measurement is a process of its own, on noise in a store of 12 leads, 10 s at 100 Hz. `records` cuts views of
-2 s, so that whole epochs are quick. A part takes one to two minutes on 2 idle cores. Beside the seconds that passed stand
+2 s, so that whole epochs are quick. A part takes one to two minutes on 2 idle cores. Beside seconds that passed stand
 those that the processor worked for the process ("CPU"), which other work on the machine disturbs less.
 
 python benchmarks/scaling.py --parts records batch ranks sizes [--out folder for the tables as CSV]
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of a process, in records and batch")
     parser.add_argument("--out", type=Path, help="folder for the tables, one CSV file a part")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the process being measured ends too
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start\n")
     for part in given.parts:
         with tempfile.TemporaryDirectory(prefix="scaling_") as folder:
@@ -103,7 +105,7 @@ def _write_store(folder: Path, records: int) -> float:
     from openclef.signal import LEADS
     from openclef.store import StoreWriter
 
-    signal = np.random.default_rng(0).normal(0, 0.1, (12, 1000)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.1, (12, 1000)).astype(np.float32)
     writer = StoreWriter(folder, name="noise", scale=0.001, fs=100, leads=LEADS, seconds=10)
     begin = time.perf_counter()
     for part, start in enumerate(range(0, records + WARM, 500)):
@@ -112,7 +114,7 @@ def _write_store(folder: Path, records: int) -> float:
             {"split": "test" if n < WARM else "train", "age_years": 30.0 + n % 50, "sex": "male"}
             for n in numbers
         ]
-        rows = [Record(signal, 100, LEADS, str(n), subject_id=str(n)) for n in numbers]
+        rows = [Record(noise, 100, LEADS, str(n), subject_id=str(n)) for n in numbers]
         writer.write_part(part, rows, known)
     writer.finish().add_risk("age_sex")
     return time.perf_counter() - begin
