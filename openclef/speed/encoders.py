@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -13,7 +12,7 @@ from torch import nn
 
 from openclef.backbone import BACKBONES
 from openclef.data import Batch
-from openclef.embedding import embed_store
+from openclef.embedding import BATCH_SIZES, embed_store
 from openclef.method import METHODS
 from openclef.model import Encoder
 from openclef.optimisation import Optimisation
@@ -25,7 +24,7 @@ from openclef.speed.timing import Timing, Work, interleave
 from openclef.store import Store
 from openclef.training import make_fabric
 
-__all__ = ["embedding_batch", "embedding_rates", "training_rates"]
+__all__ = ["embedding_rates", "training_rates"]
 
 FABRIC_PRECISION = {"float32": "32-true", "bf16": "bf16-mixed"}
 REFERENCE = "reference"
@@ -85,8 +84,8 @@ def embedding_rates(
     Args:
         size: "small", "medium" or "large".
         precisions: "float32", "bf16" or both.
-        ready: (leads, 1, time), one batch of `openclef.embed_store`; the reference takes the first
-            `reference.BATCH` of them.
+        ready: (leads, 1, time), embedded as many at a time as `openclef.embed` takes by default; the reference
+            takes the first `reference.BATCH` of them at once.
         repeats: timings of each.
         limits: GFLOP/s of matrix products by precision.
         advance: called with the name before each timing.
@@ -115,17 +114,6 @@ def embedding_rates(
     return _rows("embedding", size, works, repeats, flops, limits, device, advance)
 
 
-def embedding_batch() -> int:
-    """Return how many leads `openclef.embedding.embed_store` embeds at a time.
-
-    Example:
-        >>> embedding_batch() > 1
-        True
-    """
-    default = inspect.signature(embed_store).parameters["batch_size"].default
-    return default if isinstance(default, int) else 256
-
-
 def _backbone(size: str) -> nn.Module:
     torch.manual_seed(0)
     return BACKBONES[f"resnext1d_{size}"](leads=1)
@@ -141,6 +129,7 @@ def _pretraining_step(backbone: nn.Module, batch: Batch, precision: str) -> Call
         lr=settings.learning_rate,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
+        fused=True,
     )
     wrapped, optimizer = fabric.setup(module, optimizer)
 
@@ -170,8 +159,10 @@ def _embedding(backbone: nn.Module, ready: torch.Tensor, precision: str) -> Call
         return torch.autocast(ready.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
     def call() -> None:
-        with torch.no_grad(), autocast():
-            backbone(ready)
+        with torch.no_grad():
+            for part in ready.split(BATCH_SIZES[ready.device.type]):
+                with autocast():  # anew for each batch: it keeps the weights that it has cast
+                    backbone(part)
 
     return call
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 
+from openclef.embedding import BATCH_SIZES
 from openclef.preprocessing import Preprocessing
 from openclef.speed.agreement import bf16_agreement
 from openclef.speed.batches import example_batch, input_rates
-from openclef.speed.encoders import embedding_batch, embedding_rates, training_rates
+from openclef.speed.encoders import embedding_rates, training_rates
 from openclef.speed.limits import TYPES, copy_gb_per_s, matrix_product_gflops
 from openclef.speed.machine import describe_machine
 from openclef.speed.recordings import Recordings, write_recordings
+from openclef.speed.reference import BATCH
 from openclef.speed.result import FORMAT, Speed
 from openclef.speed.timing import synchronise
 from openclef.statistics import check_counts
@@ -134,7 +136,7 @@ def _networks(
 ) -> dict[str, list[dict[str, Any]]]:
     store = recordings.store
     batch = example_batch(recordings, batch_size, device)
-    rows = range(min(embedding_batch(), len(store)))
+    rows = range(min(max(BATCH, BATCH_SIZES[device.type]), len(store)))
     signal = torch.from_numpy(store.read(rows, leads=["I"])).to(device)
     ready = Preprocessing(seconds=store.seconds)(signal, store.fs)
     synchronise(device)

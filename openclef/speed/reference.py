@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from openclef.data import Batch
 from openclef.loss import clef_loss
 
-__all__ = ["encode", "state_of", "training_step"]
+__all__ = ["BATCH", "encode", "state_of", "training_step"]
 
 BATCH = 128  # views or leads at a time
 
