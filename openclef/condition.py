@@ -118,7 +118,7 @@ class Condition:
     def _noisy(self, signal: NDArray[np.floating], fs: float, row: int) -> NDArray[np.floating]:
         import torch
 
-        from openclef.noise import synthesise_noise
+        from openclef.noise_synthesis import synthesise_noise
 
         known = ~np.isnan(signal)
         if known.sum() < 2:

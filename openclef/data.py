@@ -16,8 +16,13 @@ from openclef.augment import Views, draw_leads, make_view
 from openclef.noise import load_noise_bank
 from openclef.pool import Pool
 from openclef.preprocessing import Preprocessing
+from openclef.threads import in_threads
 
 __all__ = ["Batch", "Batches", "epoch_order", "make_batch", "seeded"]
+
+# On a CPU so many windows are filtered and augmented at a time: their signals stay in the caches, and in memory that
+# is already there. On a GPU a batch is one piece.
+_WINDOWS_AT_A_TIME = 16
 
 
 class Batch:
@@ -107,40 +112,92 @@ def make_batch(
         >>> batch.first.shape
         torch.Size([2, 1, 1000])
     """
-    first_parts, second_parts, order = [], [], []
+    firsts: list[torch.Tensor] = []
+    seconds: list[torch.Tensor] = []
+    order = []
     owner = pool.owner[index]
     for number in np.unique(owner):
         at = np.flatnonzero(owner == number)
-        store, rows = pool.stores[number], pool.row[index[at]]
+        rows = pool.row[index[at]]
         available = pool.available[number][rows]
-        first, second = draw_leads(
+        leads = draw_leads(
             len(at),
             available.shape[1],
             same_lead_probability=views.same_lead_probability,
             generator=generator,
             available=torch.from_numpy(available).to(device),
         )
-        chosen = torch.cat([first, second]).cpu().numpy()
-        signal = pool.read(number, np.concatenate([rows, rows]), chosen, device)
-        filtered = preprocessing.filter(signal, store.fs)
-        valid = preprocessing.valid(signal, store.fs)
-        both = []
-        for half in (slice(0, len(at)), slice(len(at), None)):
-            view, kept = make_view(
-                filtered[half], preprocessing.fs, views, generator, bank=noise_bank, valid=valid[half]
-            )
-            both.append(preprocessing.standardise(view, kept))
-        first_parts.append(both[0])
-        second_parts.append(both[1])
+        step = _WINDOWS_AT_A_TIME if torch.device(device).type == "cpu" else len(at)
+        parts = [slice(start, start + step) for start in range(0, len(at), step)]
+        base = (
+            int(torch.randint(2**31, (), generator=generator, device=generator.device))
+            if len(parts) > 1
+            else None
+        )
+
+        def make(
+            part: slice,
+            number: int = int(number),
+            rows: np.ndarray = rows,
+            leads: tuple[torch.Tensor, torch.Tensor] = leads,
+            base: int | None = base,
+        ) -> list[torch.Tensor]:
+            own = generator if base is None else seeded(device, base, part.start)
+            both = _filtered(pool, number, rows[part], leads[0][part], leads[1][part], preprocessing)
+            made = []
+            for signal, valid in both:
+                view, kept = make_view(signal, preprocessing.fs, views, own, bank=noise_bank, valid=valid)
+                made.append(preprocessing.standardise(view, kept))
+            return made
+
+        for first, second in in_threads(make, parts):
+            firsts.append(first)
+            seconds.append(second)
         order.append(at)
-    back = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)
+    both = [torch.cat(firsts), torch.cat(seconds)]
+    if len(order) > 1:
+        back = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)
+        both = [each.index_select(0, back) for each in both]
     return Batch(
-        first=torch.cat(first_parts)[back],
-        second=torch.cat(second_parts)[back],
+        first=both[0],
+        second=both[1],
         risk=torch.from_numpy(pool.risk[index]).to(device),
         completeness=torch.from_numpy(pool.completeness[index]).to(device),
         subject=torch.from_numpy(pool.subject[index]).to(device),
     )
+
+
+Filtered = tuple[torch.Tensor, torch.Tensor | None]
+
+
+def _filtered(
+    pool: Pool,
+    number: int,
+    rows: np.ndarray,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    preprocessing: Preprocessing,
+) -> tuple[Filtered, Filtered]:
+    """Return the filtered signals of both leads of each window, and which of their samples were recorded (None = all).
+
+    Where both leads are the same one it is read and filtered once; on a GPU never, since it would have to wait to know.
+    """
+    if first.device.type == "cpu":
+        other = (first != second).nonzero().flatten()
+        twice = np.concatenate([rows, rows[other.numpy()]])
+        of_second = torch.arange(len(rows))
+        of_second[other] = len(rows) + torch.arange(len(other))
+        leads = torch.cat([first, second[other]])
+    else:
+        twice, leads = np.concatenate([rows, rows]), torch.cat([first, second])
+        of_second = len(rows) + torch.arange(len(rows), device=first.device)
+    signal, complete = pool.read(number, twice, leads)
+    fs = pool.stores[number].fs
+    filtered = preprocessing.filter(signal, fs, complete)
+    if complete and preprocessing.is_filled_by(signal.shape[-1], fs):
+        return (filtered[: len(rows)], None), (filtered.index_select(0, of_second), None)
+    valid = preprocessing.valid(signal, fs)
+    return (filtered[: len(rows)], valid[: len(rows)]), (filtered[of_second], valid[of_second])
 
 
 class Batches:

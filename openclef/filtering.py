@@ -96,11 +96,38 @@ def filter_by_fft(
         True
     """
     plan = _plan(fs, target_fs, span, samples, band, order, filled.dtype, filled.device)
-    if first is None or last is None:
-        first = torch.zeros((1, 1, 1), dtype=torch.long, device=filled.device)
-        last = torch.full_like(first, filled.shape[-1] - 1)
-    offset = torch.take_along_dim(filled, first, dim=-1)
-    filled = filled - offset  # a constant lead becomes exact zeros, and float32 has small numbers to work on
+    whole = first is None or last is None
+    if whole and filled.shape[-1] == span > plan.reflection:
+        offset = filled[..., :1]
+        circle = _whole_circle(filled, plan)
+    else:
+        if first is None or last is None:
+            first = torch.zeros((1, 1, 1), dtype=torch.long, device=filled.device)
+            last = torch.full_like(first, filled.shape[-1] - 1)
+        offset = torch.take_along_dim(filled, first, dim=-1)
+        circle = _circle(filled - offset, first, last, plan)
+    spectrum = torch.fft.rfft(circle)[..., : plan.response.shape[0]] * plan.response
+    filtered = torch.fft.irfft(spectrum, n=plan.target)[..., :samples]
+    return filtered + offset if band is None or band[0] is None else filtered
+
+
+def _whole_circle(signal: Tensor, plan: _Plan) -> Tensor:
+    """As `_circle` for signals recorded from end to end, by slices instead of a place for each sample."""
+    span, reach = signal.shape[-1], plan.reflection
+    offset, last = signal[..., :1], signal[..., -1:]
+    circle = signal.new_empty((*signal.shape[:-1], plan.source))
+    whole, rest = circle[..., :span], circle[..., span:]
+    # A constant lead becomes exact zeros, and float32 has small numbers to work on.
+    whole[:] = signal - offset
+    rest[..., :reach] = (2 * last - offset) - signal[..., span - 1 - reach : span - 1].flip(-1)
+    rest[..., rest.shape[-1] - reach :] = offset - signal[..., 1 : reach + 1].flip(-1)
+    ends = rest[..., reach - 1, None].clone(), rest[..., rest.shape[-1] - reach, None].clone()
+    rest[..., reach : rest.shape[-1] - reach] = torch.lerp(*ends, plan.blend)
+    return circle
+
+
+def _circle(filled: Tensor, first: Tensor, last: Tensor, plan: _Plan) -> Tensor:
+    """Lay a signal between its first and last recorded sample on the circle of the FFT."""
     reach = torch.clamp(last - first, max=plan.reflection)
     beyond = torch.minimum((plan.position - last).clamp(min=0), reach)
     ahead = torch.minimum((first - plan.position).clamp(min=0), reach)
@@ -111,10 +138,7 @@ def filter_by_fft(
     circle = torch.where((beyond > 0) | (ahead > 0), 2 * end - mirrored, mirrored)
     blend_to = plan.source - plan.reflection
     passage = torch.lerp(circle[..., plan.blend_from - 1, None], circle[..., blend_to, None], plan.blend)
-    circle = torch.cat([circle[..., : plan.blend_from], passage, circle[..., blend_to:]], dim=-1)
-    spectrum = torch.fft.rfft(circle)[..., : plan.response.shape[0]] * plan.response
-    filtered = torch.fft.irfft(spectrum, n=plan.target)[..., :samples]
-    return filtered + offset if band is None or band[0] is None else filtered
+    return torch.cat([circle[..., : plan.blend_from], passage, circle[..., blend_to:]], dim=-1)
 
 
 def filter_by_scipy(signal: np.ndarray, fs: float, band: Band | None, order: int) -> np.ndarray:

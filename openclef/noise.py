@@ -7,27 +7,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openclef.noise_synthesis import NOISE_KINDS, check_kinds, synthetic_bank
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import torch
-
-# The kinds bear the names of the arrays of PhysioNet's DATA_noises_real.mat.
-NOISE_KINDS = ("motion_artefacts", "electrode_movement", "baseline_wander", "mixture_of_noises")
-
-# Bands in Hz of the synthesised noise.
-BASELINE_BAND = (0.05, 0.7)
-MOTION_BAND = (0.5, 10.0)
-MUSCLE_BAND = (20.0, 60.0)
-
-# Share of drift, muscle, bursts and electrode events in each kind, in units of their standard deviation.
-_PARTS = {
-    "motion_artefacts": (0.0, 0.0, 1.0, 0.0),
-    "electrode_movement": (0.0, 0.0, 0.0, 1.0),
-    "baseline_wander": (1.0, 0.0, 0.0, 0.0),
-    "mixture_of_noises": (1.0, 1.0, 1.0, 1.0),
-}
-_BURSTS = 4  # at most so many bursts, or electrode events, in one signal
 
 
 def add_noise(
@@ -53,7 +38,7 @@ def add_noise(
         level_mv: Standard deviation of the noise in mV (0.1 in the released code), or None.
         snr_db: In its place, the ratio of the signal's variance to the noise's in dB, or None.
         bank: Recorded noise at the signal's rate, from `load_noise_bank`, not modified; each signal takes a
-            random lead and stretch of it. None = synthesised noise.
+            random lead and stretch of it. None = `synthetic_bank`.
 
     Returns:
         (B, 1, T) of the signal's type and device.
@@ -87,21 +72,22 @@ def add_noise(
         raise ValueError(
             f"level_mv is {level_mv}; pass a standard deviation in mV of at least 0, such as 0.1."
         )
-    _check_kinds(kinds)
+    check_kinds(kinds)
 
     rows, samples = len(signal), signal.shape[-1]
     kind = draw_kinds(rows, kinds, probability, generator).to(signal.device)
     clean = signal[:, 0].to(torch.promote_types(signal.dtype, torch.float32))
     if bank is None:
-        noise = _synthesised(kind, kinds, samples, fs, generator).to(clean)
-    else:
-        noise = _recorded(kind, kinds, samples, bank, generator).to(clean)
+        bank = synthetic_bank(float(fs), samples, str(signal.device))
+    noise = _stretches(kind, kinds, samples, bank, generator).to(clean)
     if snr_db is None:
         level = torch.full_like(clean[:, :1], level_mv or 0.0)
     else:
         level = clean.std(dim=1, correction=0, keepdim=True) * 10 ** (-snr_db / 20)
-    level = torch.where(kind[:, None] < 0, 0.0, level)
-    return (clean + level * _unit(noise)).to(signal.dtype)[:, None]
+    noise = noise.sub_(noise.mean(dim=1, keepdim=True))  # var_mean takes many times as long
+    spread = torch.linalg.vector_norm(noise, dim=1, keepdim=True) / math.sqrt(samples)
+    level = torch.where(kind[:, None] < 0, 0.0, level) / spread.clamp(min=1e-12)
+    return noise.mul_(level).add_(clean).to(signal.dtype)[:, None]
 
 
 def draw_kinds(
@@ -128,42 +114,6 @@ def draw_kinds(
     chance = torch.rand(count, generator=generator, device=generator.device)
     kind = torch.randint(len(kinds), (count,), generator=generator, device=generator.device)
     return torch.where(chance < probability, kind, -1)
-
-
-def synthesise_noise(
-    kind: str, count: int, samples: int, fs: float, generator: torch.Generator
-) -> torch.Tensor:
-    """Return synthesised noise of one kind, of mean 0 and standard deviation 1.
-
-    Baseline wander drifts between 0.05 and 0.7 Hz; motion artefacts are bursts between 0.5 and 10 Hz;
-    electrode movement is a few sudden offsets that decay; the mixture holds all three and a steady
-    muscle-like part between 20 and 60 Hz (below half the sampling rate), in equal parts.
-
-    Args:
-        kind: One of NOISE_KINDS.
-        count: Number of signals.
-        samples: Length in samples.
-        fs: Sampling rate in Hz.
-        generator: Source of the random numbers.
-
-    Returns:
-        (count, samples) float32 on the generator's device.
-
-    Raises:
-        ValueError: The kind is unknown.
-
-    Example:
-        >>> import torch
-        >>> noise = synthesise_noise("baseline_wander", 2, 5000, 500, torch.Generator().manual_seed(0))
-        >>> spectrum = torch.fft.rfft(noise).abs().square()
-        >>> bool(spectrum[:, :11].sum() > 0.99 * spectrum.sum())  # below 1 Hz
-        True
-    """
-    import torch
-
-    _check_kinds([kind])
-    chosen = torch.zeros(count, dtype=torch.long, device=generator.device)
-    return _unit(_synthesised(chosen, [kind], samples, fs, generator))
 
 
 def load_noise_bank(path: str | Path, *, fs: float, source_fs: float = 1000.0) -> dict[str, torch.Tensor]:
@@ -217,114 +167,14 @@ def load_noise_bank(path: str | Path, *, fs: float, source_fs: float = 1000.0) -
     return bank
 
 
-def _check_kinds(kinds: Sequence[str]) -> None:
-    unknown = [kind for kind in kinds if kind not in NOISE_KINDS]
-    if unknown or not kinds:
-        raise ValueError(
-            f"kinds of noise are {list(kinds)}; accepted are one or more of {', '.join(NOISE_KINDS)}."
-        )
-
-
-def _unit(noise: torch.Tensor) -> torch.Tensor:
-    """Return the rows with mean 0 and standard deviation 1; constant rows become 0."""
-    noise = noise - noise.mean(dim=1, keepdim=True)
-    return noise / noise.std(dim=1, correction=0, keepdim=True).clamp(min=1e-12)
-
-
-def _synthesised(
-    kind: torch.Tensor, kinds: Sequence[str], samples: int, fs: float, generator: torch.Generator
-) -> torch.Tensor:
-    """Return (B, T) noise of each row's kind; rows without noise come out as anything."""
-    import torch
-
-    device = generator.device
-    parts = torch.tensor([_PARTS[name] for name in kinds], device=device)[kind.to(device).clamp(min=0)]
-    wanted = {
-        name for kind_name in kinds for name, part in zip(_MAKERS, _PARTS[kind_name], strict=True) if part
-    }
-    noise = torch.zeros(len(kind), samples, device=device)
-    for place, (name, maker) in enumerate(_MAKERS.items()):
-        if name in wanted:
-            noise += parts[:, place, None] * _unit(maker(len(kind), samples, fs, generator))
-    return noise
-
-
-def _band_limited(
-    count: int, samples: int, fs: float, band: tuple[float, float], generator: torch.Generator
-) -> torch.Tensor:
-    """Return Gaussian noise with a flat spectrum in a band, shaped by one inverse FFT."""
-    import torch
-    from scipy.fft import next_fast_len
-
-    # At least 20 s (0.05 Hz apart) and twice the length, cut: the ends do not meet and slow drifts exist.
-    length = next_fast_len(max(2 * samples, math.ceil(fs / BASELINE_BAND[0])), real=True)
-    step = fs / length
-    first, last = math.ceil(band[0] / step), min(math.floor(band[1] / step), (length - 1) // 2)
-    spectrum = torch.zeros(count, length // 2 + 1, dtype=torch.complex64, device=generator.device)
-    if last >= first:
-        spectrum[:, first : last + 1] = torch.randn(
-            count, last + 1 - first, dtype=torch.complex64, generator=generator, device=generator.device
-        )
-    return torch.fft.irfft(spectrum, n=length)[:, :samples]
-
-
-def _drift(count: int, samples: int, fs: float, generator: torch.Generator) -> torch.Tensor:
-    return _band_limited(count, samples, fs, BASELINE_BAND, generator)
-
-
-def _muscle(count: int, samples: int, fs: float, generator: torch.Generator) -> torch.Tensor:
-    return _band_limited(count, samples, fs, MUSCLE_BAND, generator)
-
-
-def _bursts(count: int, samples: int, fs: float, generator: torch.Generator) -> torch.Tensor:
-    """Return band-limited noise under one to four Gaussian bumps of 0.3 to 1.5 s, over a low floor."""
-    import torch
-
-    noise = _band_limited(count, samples, fs, MOTION_BAND, generator)
-    time = torch.arange(samples, device=noise.device) / fs
-    chance = torch.rand(3, count, _BURSTS, generator=generator, device=noise.device)
-    centre, width = chance[0] * samples / fs, 0.3 + 1.2 * chance[1]
-    active = chance[2] < 0.5
-    active[:, 0] = True
-    envelope = torch.full_like(noise, 0.1)
-    for burst in range(_BURSTS):
-        bump = torch.exp(-0.5 * ((time - centre[:, burst, None]) / width[:, burst, None]).square())
-        envelope += active[:, burst, None] * bump
-    return noise * envelope
-
-
-def _events(count: int, samples: int, fs: float, generator: torch.Generator) -> torch.Tensor:
-    """Return one to four sudden offsets of either sign, each decaying within 0.1 to 3 s."""
-    import torch
-
-    device = generator.device
-    time = torch.arange(samples, device=device) / fs
-    chance = torch.rand(3, count, _BURSTS, generator=generator, device=device)
-    height = torch.randn(count, _BURSTS, generator=generator, device=device)
-    # No event falls on the very first sample or into the last tenth, so that its edge can be seen.
-    onset, decay = (0.02 + 0.88 * chance[0]) * samples / fs, 0.1 * 30 ** chance[1]
-    active = chance[2] < 0.5
-    active[:, 0] = True
-    noise = torch.zeros(count, samples, device=device)
-    for event in range(_BURSTS):
-        since = time - onset[:, event, None]
-        offset = torch.where(since >= 0, torch.exp(-since.clamp(min=0) / decay[:, event, None]), 0.0)
-        noise += (active * height)[:, event, None] * offset
-    return noise
-
-
-# In the order of the columns of _PARTS.
-_MAKERS = {"drift": _drift, "muscle": _muscle, "bursts": _bursts, "events": _events}
-
-
-def _recorded(
+def _stretches(
     kind: torch.Tensor,
     kinds: Sequence[str],
     samples: int,
     bank: Mapping[str, torch.Tensor],
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Return (B, T) stretches of the bank's noise of each row's kind, from a random lead and start."""
+    """Return (B, T) stretches of the bank's noise of each row's kind, from a random lead and start; a new tensor."""
     import torch
 
     absent = [name for name in kinds if name not in bank]
@@ -337,15 +187,27 @@ def _recorded(
             "a longer bank or crop the signal."
         )
     chance = torch.rand(2, len(kind), generator=generator, device=generator.device).to(kind.device)
+    if kind.device.type == "cpu":  # copies of slices: several times as fast as an index of every sample
+        places = [[each.tolist() for each in _place(chance, bank[name], samples)] for name in kinds]
+        drawn = []
+        for row, place in enumerate(kind.clamp(min=0).tolist()):
+            lead, start = (each[row] for each in places[place])
+            drawn.append(bank[kinds[place]][lead, start : start + samples])
+        return torch.stack(drawn) if drawn else torch.empty(0, samples)
     noise = None
     for place, name in enumerate(kinds):
-        leads, length = bank[name].shape
-        lead = (chance[0] * leads).long().clamp(max=leads - 1)
-        starts = length - samples + 1
-        start = (chance[1] * starts).long().clamp(max=starts - 1)
-        where = (lead * length + start)[:, None] + torch.arange(samples, device=kind.device)
-        stretch = bank[name].to(kind.device).flatten()[where]
+        rows = bank[name].to(kind.device)
+        lead, start = _place(chance, rows, samples)
+        where = (lead * rows.shape[1] + start)[:, None] + torch.arange(samples, device=kind.device)
+        stretch = rows.flatten()[where]
         noise = stretch if noise is None else torch.where((kind == place)[:, None], stretch, noise)
     if noise is None:
         raise ValueError("no kind of noise was given; pass one or more.")
     return noise
+
+
+def _place(chance: torch.Tensor, rows: torch.Tensor, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the lead and the first sample that two numbers in 0..1 stand for."""
+    leads, starts = rows.shape[0], rows.shape[1] - samples + 1
+    lead = (chance[0] * leads).long().clamp(max=leads - 1)
+    return lead, (chance[1] * starts).long().clamp(max=starts - 1)

@@ -175,30 +175,31 @@ class Pool:
             self._resident[number] = torch.from_numpy(store.read_raw(used, self._leads(number))).to(device)
         return self
 
-    def read(
-        self, number: int, rows: np.ndarray, lead: np.ndarray, device: torch.device | str
-    ) -> torch.Tensor:
+    def read(self, number: int, rows: np.ndarray, lead: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Read one lead of each row of a store.
 
         Args:
             number: which store.
             rows: (n,) rows of it that the pool uses.
-            lead: (n,) integers into the leads that the pool draws from.
-            device: where to.
+            lead: (n,) integers into the leads that the pool draws from, on the device where the signals are wanted.
 
         Returns:
-            (n, 1, time) float32 in the store's unit, NaN = missing.
+            (n, 1, time) float32 in the store's unit, NaN = missing, on the device of `lead`; and whether it is known
+            that no sample is missing (only a CPU looks, a GPU would have to wait for the answer).
         """
         store, resident = self.stores[number], self._resident[number]
-        if resident is not None:
-            place = torch.from_numpy(self._place[number][rows]).to(resident.device)
-            raw = resident[place, torch.from_numpy(lead).to(resident.device)]
-        else:
+        if resident is None:
             offset = store.leads.index(self.lead) if self.lead != "random" else 0
-            raw = torch.from_numpy(_read_each(store, rows, lead + offset))
-        raw = raw.to(device, non_blocking=True)
+            raw = torch.from_numpy(_read_each(store, rows, lead.cpu().numpy() + offset))
+        elif resident.device.type == "cpu":
+            raw = torch.from_numpy(resident.numpy()[self._place[number][rows], lead.cpu().numpy()])
+        else:
+            raw = resident[torch.from_numpy(self._place[number][rows]).to(resident.device), lead]
+        if raw.device.type == "cpu" and not (raw.numpy() == MISSING).any():
+            return (raw.to(lead.device).to(torch.float32) * store.scale)[:, None, :], True
+        raw = raw.to(lead.device, non_blocking=True)
         signal = raw.to(torch.float32) * store.scale
-        return torch.where(raw == MISSING, torch.nan, signal)[:, None, :]
+        return torch.where(raw == MISSING, torch.nan, signal)[:, None, :], False
 
 
 def fits(pools: Sequence[Holdable], device: torch.device | str) -> bool:

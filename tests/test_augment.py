@@ -183,3 +183,22 @@ def test_wrong_settings_are_named(settings, message) -> None:
 def test_settings_do_not_import_torch() -> None:
     code = "import sys, openclef.augment as a; a.Views(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.4, 1.0])
+def test_blocks_and_crops_are_those_of_the_indexed_form(probability: float) -> None:
+    """On a CPU rows are taken by slices; elsewhere by a place for each sample, which is the reference here."""
+    signal = torch.randn(50, 2, 300)
+    masked = mask_blocks(signal, probability, (0.1, 0.3), torch.Generator().manual_seed(3))
+    chance = torch.rand(3, 50, generator=torch.Generator().manual_seed(3))
+    length = ((0.1 + 0.2 * chance[1]) * 300).round()
+    start = (chance[2] * (300 - length + 1)).floor().minimum(300 - length)
+    place = torch.arange(300)
+    inside = (
+        (place >= start[:, None]) & (place < (start + length)[:, None]) & (chance[0] < probability)[:, None]
+    )
+    assert torch.equal(masked, signal.masked_fill(inside[:, None], 0))
+    crop = random_crop(signal, 70, torch.Generator().manual_seed(4))
+    first = torch.randint(231, (50,), generator=torch.Generator().manual_seed(4))
+    for row in range(50):
+        assert torch.equal(crop[row], signal[row, :, first[row] : first[row] + 70])

@@ -166,3 +166,36 @@ def test_validation_views_do_not_depend_on_the_epoch(small_store: Store) -> None
     )
     for first, later in zip(batches.epoch(0), batches.epoch(5)):
         assert torch.equal(first.first, later.first)
+
+
+def test_views_do_not_depend_on_the_number_of_threads(small_store: Store) -> None:
+    pool = Pool([small_store], split="all")
+    before, made = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            settings = {"preprocessing": Preprocessing(fs=100), "views": Views(), "batch_size": len(pool)}
+            made.append(next(Batches(pool, **settings).epoch(0)))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(made[0].first, made[1].first)
+    assert torch.equal(made[0].second, made[1].second)
+
+
+def test_both_views_of_one_lead_share_one_filtered_signal(tones: list[Store]) -> None:
+    """Without noise and masks views of one lead are equal, and those of another lead are that lead's."""
+    plain = Views(noise="none", mask_probability=0.0, same_lead_probability=0.5)
+    pool = Pool(tones[:1], split="all")
+    index = np.arange(len(pool)).repeat(30)
+    batch = make_batch(
+        pool, index, preprocessing=Preprocessing(fs=100), views=plain, generator=seeded("cpu", 1)
+    )
+    alone = Preprocessing(fs=100)(torch.from_numpy(tones[0].read(pool.row)), tones[0].fs)
+    same = 0
+    for row, window in enumerate(index):
+        views = (batch.first[row, 0], batch.second[row, 0])
+        found = [int((alone[window] - view).abs().amax(-1).argmin()) for view in views]
+        for lead, view in zip(found, views, strict=True):
+            torch.testing.assert_close(view, alone[window, lead], atol=1e-4, rtol=0)
+        same += found[0] == found[1]
+    assert 0.5 * len(index) < same < len(index)

@@ -82,3 +82,21 @@ def test_scipy_path_is_filtfilt_in_its_default_form() -> None:
     expected = filtfilt(*butter(5, (0.67, 40), "bandpass", fs=500), signal, axis=-1)
     assert np.array_equal(filter_by_scipy(signal, 500, (0.67, 40), 5), expected)
     assert np.array_equal(filter_by_scipy(signal, 500, None, 5), signal)
+
+
+@pytest.mark.parametrize(("fs", "target_fs"), [(500.0, 500.0), (250.0, 500.0), (360.0, 100.0)])
+def test_whole_signals_are_filtered_as_those_with_known_ends(fs: float, target_fs: float) -> None:
+    signal = torch.randn(3, 2, round(10 * fs), dtype=torch.float64).cumsum(-1).requires_grad_()
+    first = torch.zeros(3, 2, 1, dtype=torch.long)
+    last = torch.full_like(first, signal.shape[-1] - 1)
+    settings = {
+        "fs": fs,
+        "target_fs": target_fs,
+        "span": signal.shape[-1],
+        "samples": round(10 * target_fs),
+        "band": (0.67, 40.0),
+    }
+    by_slices, by_places = filter_by_fft(signal, **settings), filter_by_fft(signal, first, last, **settings)
+    torch.testing.assert_close(by_slices, by_places, rtol=1e-12, atol=1e-10)
+    ours, theirs = (torch.autograd.grad(each.square().sum(), signal)[0] for each in (by_slices, by_places))
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-8)

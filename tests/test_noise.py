@@ -8,7 +8,8 @@ import pytest
 import scipy.io
 import torch
 
-from openclef.noise import NOISE_KINDS, add_noise, draw_kinds, load_noise_bank, synthesise_noise
+from openclef.noise import add_noise, draw_kinds, load_noise_bank
+from openclef.noise_synthesis import NOISE_KINDS, synthesise_noise, synthetic_bank
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -94,6 +95,43 @@ def test_motion_comes_in_bursts() -> None:
         return float((windows.amax(1) / windows.mean(1)).median())
 
     assert peakedness("motion_artefacts") > 3
+
+
+def _stretches_of(kind: str, count: int = 200) -> torch.Tensor:
+    """Noise as views get it: stretches of the bank."""
+    return add_noise(
+        torch.zeros(count, 1, 5000), 500, probability=1.0, level_mv=1.0, generator=seeded(), kinds=[kind]
+    )[:, 0]
+
+
+@pytest.mark.parametrize("kind", NOISE_KINDS)
+def test_stretches_of_the_bank_are_like_noise_made_one_by_one(kind) -> None:
+    """Their spectra agree, band by band, and so does how bursts and edges stand out."""
+    stretches, single = _stretches_of(kind), synthesise_noise(kind, 200, 5000, 500, seeded())
+    for low, high in ((0.0, 0.75), (0.75, 3.0), (3.0, 10.5), (10.5, 19.0), (19.0, 61.0), (61.0, 250.0)):
+        shares = power_between(stretches, 500, low, high), power_between(single, 500, low, high)
+        assert shares[0] == pytest.approx(shares[1], abs=0.06)
+
+    def peakedness(noise: torch.Tensor) -> float:
+        windows = noise.unfold(1, 250, 250).square().mean(-1)
+        return float((windows.amax(1) / windows.mean(1)).median())
+
+    assert peakedness(stretches) == pytest.approx(peakedness(single), rel=0.35)
+
+
+def test_no_stretch_is_without_an_event() -> None:
+    jump = _stretches_of("electrode_movement", 300).diff().abs()
+    assert (jump.amax(1) > 20 * jump.median(1).values).all()
+
+
+def test_stretches_differ_and_the_bank_is_always_the_same() -> None:
+    stretches = _stretches_of("baseline_wander", 60)
+    alike = (stretches @ stretches.T / 5000 - torch.eye(60)).abs().amax()
+    assert alike < 0.99
+    bank = synthetic_bank(100.0, 500)
+    synthetic_bank.cache_clear()
+    again = synthetic_bank(100.0, 500)
+    assert all(torch.equal(bank[kind], again[kind]) for kind in NOISE_KINDS)
 
 
 def test_drift_does_not_join_its_ends() -> None:

@@ -310,3 +310,15 @@ def test_settings_do_without_torch() -> None:
     code = "import sys, openclef.preprocessing as p; p.Preprocessing(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_whole_window_has_the_same_gradient_whether_its_samples_are_looked_at_or_not() -> None:
+    preprocessing = Preprocessing(fs=100, seconds=10)
+    signal = torch.randn(2, 1, 1000, requires_grad=True)
+    looked = preprocessing(signal, 100)
+    known = preprocessing.standardise(preprocessing.filter(signal, 100, complete=True))
+    torch.testing.assert_close(known, looked, atol=1e-5, rtol=1e-5)
+    weight = torch.randn(1000)
+    gradients = [torch.autograd.grad((each * weight).sum(), signal)[0] for each in (known, looked)]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
+    assert preprocessing.standardise(torch.full((1, 1, 9), 3.0)).abs().max() == 0
