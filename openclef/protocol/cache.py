@@ -22,7 +22,8 @@ __all__ = ["FeatureCache", "encoder_sha256"]
 class FeatureCache:
     """Features of rows of stores, one file for each combination of model, store, lead and condition.
 
-    The folder may be deleted at any time; a damaged file is computed anew.
+    A file holds the rows that were asked for so far and no others, however many the store has. The folder may be
+    deleted at any time; a damaged file is computed anew.
 
     Args:
         folder: Where the files lie; made when the first is written.
@@ -64,39 +65,42 @@ class FeatureCache:
         """
         file = self.folder / f"{_sha256(about)[:32]}.npz"
         known, values = _read(file, total)
-        missing = np.unique(rows[~known[rows]])
+        missing = np.setdiff1d(rows, known)
         if missing.size or values is None:
             found = compute(missing)
             if values is not None and values.shape[1] != found.shape[1]:
-                known, values = np.zeros(total, bool), None  # another model's, put into this place
-                missing = np.unique(rows)
+                values, missing = None, np.unique(rows)  # another model's, put into this place
                 found = compute(missing)
             if values is None:
-                values = np.zeros((total, found.shape[1]), found.dtype)
-            values[missing] = found
-            known[missing] = True
+                known, values = missing, found
+            else:
+                order = np.argsort(known := np.concatenate([known, missing]))
+                known, values = known[order], np.concatenate([values, found])[order]
             self.folder.mkdir(parents=True, exist_ok=True)
-            kept = values
-            write_atomically(file, lambda path: _write(path, known, kept))
-        return values[rows]
+            now = known, values
+            write_atomically(file, lambda path: _write(path, *now, total))
+        return values[np.searchsorted(known, rows)]
 
 
-def _read(file: Path, total: int) -> tuple[NDArray[np.bool_], NDArray[np.floating] | None]:
-    nothing = np.zeros(total, bool), None
+def _read(file: Path, total: int) -> tuple[NDArray[np.integer], NDArray[np.floating] | None]:
+    """Row numbers, ascending, and their values; None where there are none, or none that fit."""
+    nothing = np.zeros(0, np.int64), None
     if not file.is_file():
         return nothing
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            known, values = kept["known"], kept["values"]
+            known, values, of = kept["known"], kept["values"], kept["total"]
     except (ValueError, OSError, KeyError, EOFError, BadZipFile, TypeError, RuntimeError, zlib.error):
         return nothing
-    fits = known.shape == (total,) and known.dtype == bool and values.ndim == 2 and len(values) == total
-    return (known, values) if fits else nothing
+    if known.ndim != 1 or known.dtype.kind != "i" or of.shape != () or of != total:
+        return nothing
+    within = not known.size or (known[0] >= 0 and known[-1] < total and bool((np.diff(known) > 0).all()))
+    return (known, values) if within and values.ndim == 2 and len(values) == len(known) else nothing
 
 
-def _write(path: Path, known: NDArray[np.bool_], values: NDArray[np.floating]) -> None:
+def _write(path: Path, known: NDArray[np.integer], values: NDArray[np.floating], total: int) -> None:
     with path.open("wb") as file:
-        np.savez(file, known=known, values=values)
+        np.savez(file, known=known, values=values, total=total)
 
 
 def _sha256(about: Mapping[str, Any]) -> str:

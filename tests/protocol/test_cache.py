@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import torch
 
@@ -39,6 +41,55 @@ def test_a_damaged_file_and_one_of_another_store_are_computed_anew(tmp_path):
     assert cache.rows({}, np.array([0]), 5, compute)[0, 0] == 0
     cache.rows({}, np.array([0]), 6, compute)
     assert len(calls) == 3
+
+
+def test_few_rows_of_a_large_store_take_little_memory_and_a_small_file(tmp_path):
+    """Whole arrays of 10 million rows of 256 float32 would be 10 GB, and of one number a row 10 MB."""
+    total, asked = 10_000_000, np.array([9_999_999, 0, 5_000_000])
+    cache = FeatureCache(tmp_path)
+
+    def compute(rows):
+        return np.repeat(rows[:, None], 256, axis=1).astype(np.float32)
+
+    tracemalloc.start()
+    try:
+        first = cache.rows({}, asked, total, compute)
+        again = cache.rows({}, np.append(asked, 7), total, compute)
+        largest = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(first[:, -1], asked)
+    np.testing.assert_array_equal(again[:, 0], [9_999_999, 0, 5_000_000, 7])
+    assert first.dtype == np.float32
+    assert largest < 1e6
+    assert next(tmp_path.glob("*.npz")).stat().st_size < 4 * (256 * 4 + 8) + 2000
+
+
+def test_another_width_replaces_what_was_kept(tmp_path):
+    cache = FeatureCache(tmp_path)
+    cache.rows({}, np.array([0, 2]), 4, lambda rows: np.zeros((len(rows), 3)))
+    wider = cache.rows({}, np.array([2, 1]), 4, lambda rows: np.ones((len(rows), 5)) * rows[:, None])
+    np.testing.assert_array_equal(wider, [[2] * 5, [1] * 5])
+
+
+def test_files_that_no_cache_wrote_are_computed_anew(tmp_path):
+    calls, compute = counting()
+    cache = FeatureCache(tmp_path)
+    cache.rows({}, np.array([0, 1]), 5, compute)
+    file = next(tmp_path.glob("*.npz"))
+    values = np.full((2, 2), 7.0)
+    for wrong in (
+        {"known": np.zeros(5, bool), "values": np.zeros((5, 2))},  # of an earlier version
+        {"known": np.array([1, 0]), "values": values, "total": np.array(5)},
+        {"known": np.array([0, 5]), "values": values, "total": np.array(5)},
+        {"known": np.array([-1, 1]), "values": values, "total": np.array(5)},
+        {"known": np.array([0]), "values": values, "total": np.array(5)},
+        {"known": np.array([0, 1]), "values": values, "total": np.array([5])},
+        {"known": np.array([0.0, 1.0]), "values": values, "total": np.array(5)},
+    ):
+        np.savez(file, **wrong)
+        np.testing.assert_array_equal(cache.rows({}, np.array([1, 0]), 5, compute)[:, 0], [1, 0])
+    assert calls == [[0, 1]] * 8
 
 
 def test_the_hash_says_what_decides_an_embedding():
