@@ -107,7 +107,8 @@ def kind_of(operation: str) -> str:
 def profiled(call: Callable[[], object], device: torch.device) -> Profile:
     """Call once under PyTorch's profiler.
 
-    On a GPU the shares are those of the device's time; what is left, the device waited.
+    Operations of other threads count too; where several are busy, the shares are of their time together. On a GPU the
+    shares are those of the device's time; what is left, the device waited.
 
     Args:
         call: the work; call it once before, so that it has planned and allocated.
@@ -123,7 +124,10 @@ def profiled(call: Callable[[], object], device: torch.device) -> Profile:
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     synchronise(device)
     before = _usage()
-    with _hushed(), torch.profiler.profile(activities=activities, acc_events=True) as profiler:
+    profiler = torch.profiler.profile(
+        activities=activities, acc_events=True, experimental_config=_every_thread()
+    )
+    with _hushed(), profiler:
         started = time.perf_counter()
         call()
         synchronise(device)
@@ -151,6 +155,14 @@ def profiled(call: Callable[[], object], device: torch.device) -> Profile:
         if before is None or after is None
         else (after[1] - before[1]) / max(after[2] - before[2], 1e-9),
     )
+
+
+def _every_thread() -> Any:
+    """Setting by which the profiler watches every thread; None where this PyTorch can only watch one."""
+    try:
+        return torch.profiler._ExperimentalConfig(profile_all_threads=True)
+    except (AttributeError, TypeError):
+        return None
 
 
 @contextmanager

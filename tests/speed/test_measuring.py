@@ -174,6 +174,19 @@ def test_a_profile_tells_products_from_waiting(capfd) -> None:
     assert capfd.readouterr().err == ""
 
 
+def test_a_profile_sees_other_threads() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from openclef.speed import profiling
+
+    if profiling._every_thread() is None:
+        pytest.skip("this PyTorch profiles one thread only")
+    matrix = torch.ones(500, 500)
+    with ThreadPoolExecutor(1) as other:
+        work = lambda: other.submit(lambda: [matrix @ matrix for _ in range(20)]).result()  # noqa: E731
+        assert profiled(work, torch.device("cpu")).shares["matrix products"] > 0.5
+
+
 def test_the_sentence_names_the_kernel_where_it_counts() -> None:
     shares = {"convolutions": 0.5, "elementwise": 0.3, "copies": 0.15, "FFT": 0.05}
     said = Profile(shares, {}, 1.0, 10**6, 0.21).sentence
