@@ -37,7 +37,10 @@ BATCHES = (32, 64, 128, 256, 512, 1024)
 WARM = 256  # records on which a process becomes warm, outside the measurement
 DEVICES_GB = (16, 24, 80, 141)
 USABLE = 0.9  # of a device's memory: the rest is its context and what lies between allocations
-MIB = 2**20
+# Of --parts batch: what a view takes at the peak of the backward pass, over what autograd keeps for it (part sizes),
+# and how many matrices of (2B, 2B) float32 the loss takes.
+PEAK_OVER_KEPT = 1.4
+LOSS_MATRICES = 23
 
 
 def main() -> None:
@@ -176,7 +179,8 @@ def _records(given: argparse.Namespace, folder: Path) -> pd.DataFrame:
                 f"{row['private_mib']:>13,.0f}{row['mapped_mib']:>12,.0f}"
             )
     table = pd.DataFrame(rows)
-    for signals, of in table.groupby("signals"):
+    for signals in ("in memory", "mapped"):
+        of = table[table["signals"] == signals]
         print(f"\nsignals {signals}")
         _print_line("seconds an epoch", "record", of["records"], of["seconds"])
         _print_line("CPU seconds", "record", of["records"], of["cpu_s"])
@@ -344,13 +348,13 @@ def _saved(backbone: str, samples: int, precision: str) -> dict[str, float]:
 def _sizes(given: argparse.Namespace, folder: Path) -> pd.DataFrame:
     from openclef.backbone import BACKBONES
 
-    print("sizes: estimates. A view is 10 s at 500 Hz; a batch of B records has 2 B views.")
+    print("sizes: estimates for one device. A view is 10 s at 500 Hz; a batch of B records has 2 B views.")
     print(
         "fixed = 20 bytes a parameter (weight, gradient, DDP's bucket, Adam's two) + weights cast to bfloat16"
     )
     fits = "".join(f"{f'{size} GB':>9}" for size in DEVICES_GB)
     print(
-        f"{'':<19}{'precision':<12}{'parameters':>12}{'fixed GB':>10}{'MB a view':>11}   largest B on{fits}"
+        f"{'':<19}{'precision':<12}{'parameters':>12}{'fixed GB':>10}{'MB kept a view':>16}  largest B on{fits}"
     )
     rows = []
     for backbone in BACKBONES:
@@ -364,24 +368,20 @@ def _sizes(given: argparse.Namespace, folder: Path) -> pd.DataFrame:
             )
             print(
                 f"{backbone:<19}{precision:<12}{found['parameters']:>12,.0f}{fixed / 1e9:>10.2f}"
-                f"{found['view_bytes'] / 1e6:>11.2f}{'':<15}"
+                f"{found['view_bytes'] / 1e6:>16.2f}{'':<14}"
                 + "".join(f"{batch:>9,}" for batch in largest.values())
             )
     return pd.DataFrame(rows)
 
 
 def _largest_batch(device_gb: float, fixed: float, view: float) -> int:
-    """Largest B with fixed + 2 B view + loss <= usable memory; the loss keeps LOSS_MATRICES of (2B, 2B) floats."""
+    """Largest B of one device, whose memory is filled by what is fixed, 2 B views and the (2B, 2B) of the loss."""
     free = USABLE * device_gb * 1e9 - fixed
     if free <= 0:
         return 0
-    a, b = LOSS_MATRICES * 4 * 4, 2 * view
+    a, b = LOSS_MATRICES * 4 * 4, 2 * PEAK_OVER_KEPT * view
     return int((-b + (b * b + 4 * a * free) ** 0.5) / (2 * a))
 
-
-LOSS_MATRICES = (
-    20  # (2B, 2B) in float32 at the loss's peak: loss MiB of --parts batch, at the largest batches
-)
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], pd.DataFrame]] = {
     "records": _records,

@@ -71,7 +71,8 @@ def main() -> None:
         _wait(_start(folder, "one"), folder / "log/one")
         _wait(_start(folder, "two", hosts), folder / "log/two")
         _print_wire(given, folder)
-        agree = _agree(folder / "one", folder / "two", exactly=False)
+        rounding = 0.05 if given.precision == "bf16-mixed" else 1e-3
+        agree = _agree(folder / "one", folder / "two", rounding)
         if given.failure != "none":
             agree &= _break(given, folder, hosts)
     raise SystemExit(0 if agree else 1)
@@ -297,11 +298,12 @@ def _sizes(given: argparse.Namespace) -> tuple[int, int, int]:
     backbone = BACKBONES[given.backbone](leads=1)
     module = METHODS[given.method](backbone, projector_dim=given.projector_dim)
     parameters = sum(each.numel() for each in module.parameters())
-    return parameters, given.projector_dim or backbone.dim, 2 if given.precision == "bf16-mixed" else 4
+    item = 2 if given.precision == "bf16-mixed" else 4
+    return parameters, given.projector_dim or int(backbone.dim), item  # type: ignore[arg-type]
 
 
-def _agree(one: Path, two: Path, *, exactly: bool) -> bool:
-    """Print how far weights and losses of two runs are apart; tell whether that is no more than rounding."""
+def _agree(one: Path, two: Path, rounding: float) -> bool:
+    """Print how far weights and losses of two runs are apart; tell whether that is no more than `rounding`."""
     from safetensors.numpy import load_file
 
     first, second = (load_file(run / "model/model.safetensors") for run in (one, two))
@@ -310,8 +312,7 @@ def _agree(one: Path, two: Path, *, exactly: bool) -> bool:
     tables = [pd.read_csv(run / "metrics.csv") for run in (one, two)]
     columns = [name for name in COMPARED if name in tables[0]]
     losses = float((tables[1][columns] / tables[0][columns] - 1).abs().max().max())
-    limits = (0.0, 0.0) if exactly else (1e-2 * largest, 1e-3)
-    fits = apart <= limits[0] and losses <= limits[1]
+    fits = apart <= rounding * largest and losses <= rounding
     print(
         f"\n{one.name} against {two.name}: weights at most {apart:.2g} apart (largest {largest:.2g}), "
         f"{', '.join(columns)} at most {losses:.2g} (relative): {'agree' if fits else 'DIFFER'}"
@@ -345,7 +346,7 @@ def _break(given: argparse.Namespace, folder: Path, hosts: list[str]) -> bool:
         _ip("-n", hosts[1], "link", "set", _cable(hosts[1]), "up")
     _wait(_start(folder, "two", hosts, name="broken"), log)
     print("the same command again went on from the checkpoint and finished")
-    return _agree(folder / "two", folder / "broken", exactly=True) and None not in codes and all(codes)
+    return _agree(folder / "two", folder / "broken", 0.0) and None not in codes and all(codes)
 
 
 if __name__ == "__main__":
