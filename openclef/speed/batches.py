@@ -87,7 +87,8 @@ def input_rates(
         advance: called with the name before each timing.
 
     Returns:
-        One row each of "resident", "memory-mapped" and "reference": numbers as of `Timing.facts`.
+        One row each of "resident", "memory-mapped" and "reference": numbers as of `Timing.facts`, and how many times
+        `EXPECTED_PER_S` it is.
 
     Example:
         >>> import tempfile
@@ -116,6 +117,8 @@ def input_rates(
     rows = []
     for way, timing in timings.items():
         row = {"way": way} | timing.facts(None if way == "reference" else timings["reference"])
+        if way != "reference":
+            row["ratio_to_expected"] = timing.per_s / EXPECTED_PER_S
         if way == "resident":
             row["profile"] = profiled(works[way].call, device).facts()
         rows.append(row)
