@@ -39,7 +39,7 @@ from openclef.benchmarking.sources import describe_store, find_tasks, leads_of, 
 from openclef.benchmarking.tables import Benchmark, write_table
 from openclef.condition import Condition, check_conditions
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
-from openclef.protocol.baselines import has_age_sex
+from openclef.protocol.baselines import has_age_sex, is_age_or_sex
 from openclef.protocol.evaluation import PARTS, SPLITS
 from openclef.protocol.ledger import FILE, read_looks
 from openclef.protocol.methods import BASELINES
@@ -95,7 +95,8 @@ def benchmark(
             stores lack that their first, so that averages and ranks are over all tasks.
         label_shares: Shares of the training subjects whose labels are used.
         baselines: Of "random_encoder" (under "probe" and "knn"), "age_sex" (under "probe", where the stores know age or
-            sex) and "features" (under "probe"), and "scratch", which is the same as the protocol of that name.
+            sex and the task does not ask for these) and "features" (under "probe"), and "scratch", which is the same as
+            the protocol of that name.
         seeds: Of random encoders, of training, and of label budgets.
         training_seeds: Of "finetune" and "scratch", where they shall be fewer; None = seeds.
         conditions: Changed recordings that the fitted models judge too, with all training labels.
@@ -253,7 +254,7 @@ def _cells(
     leads: Sequence[str] | None,
     label_shares: Sequence[float],
 ) -> Iterator[Cell]:
-    def competitors(protocol: str, stores: Sequence[Store]) -> list[Competitor]:
+    def competitors(protocol: str, task: str, stores: Sequence[Store]) -> list[Competitor]:
         if protocol == "scratch":
             return [_baseline("scratch", architecture)]
         if protocol in NETWORK_PROTOCOLS:
@@ -262,7 +263,11 @@ def _cells(
             name
             for name in baselines
             if name == "random_encoder"
-            or (name in ONLY_PROBE and protocol == "probe" and (name != "age_sex" or _known_age_sex(stores)))
+            or (
+                name in ONLY_PROBE
+                and protocol == "probe"
+                and (name != "age_sex" or _takes_age_sex(task, stores))
+            )
         ]
         return [*given, *(_baseline(name, architecture) for name in beside)]
 
@@ -270,14 +275,16 @@ def _cells(
         for lead in leads_of(stores, leads):
             for share in label_shares:
                 for protocol in protocols:
-                    for each in competitors(protocol, stores):
+                    for each in competitors(protocol, task, stores):
                         yield Cell(
                             stores[0].tasks[task], lead, protocol, share, each, tuple(stores), leads is None
                         )
 
 
-def _known_age_sex(stores: Sequence[Store]) -> bool:
-    """Whether a store knows the age or the sex of anyone to train on."""
+def _takes_age_sex(task: str, stores: Sequence[Store]) -> bool:
+    """Whether a store knows the age or the sex of anyone to train on, and the task does not ask for these."""
+    if is_age_or_sex(stores[0].tasks[task]):
+        return False
     tables = [store.records.reindex(columns=["split", "age_years", "sex"]) for store in stores]
     return any(has_age_sex(table, (table["split"] == "train").to_numpy()) for table in tables)
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from openclef.model import Encoder
     from openclef.preprocessing import Preprocessing
+    from openclef.task import Task
 
 RANDOM_SEEDS = (0, 1, 2, 3, 4)
+_AGE_OR_SEX = ("age_years", "age", "age_over_89", "sex", "gender")
 
 
 def random_encoder(
@@ -102,3 +104,19 @@ def has_age_sex(records: pd.DataFrame, train: NDArray[np.bool_]) -> bool:
     return bool(
         (records["age_years"].notna() | records["sex"].isin(("female", "male"))).to_numpy()[train].any()
     )
+
+
+def is_age_or_sex(task: Task) -> bool:
+    """Whether a task asks for the age or the sex itself, which age and sex as inputs would hand over.
+
+    Args:
+        task: The task; its columns decide, whatever stands before their last "/", as in "mine/age_years".
+
+    Example:
+        >>> from openclef.task import Task
+        >>> is_age_or_sex(Task("sim/age", "regression", ("age",), ("age_years",), unit="years"))
+        True
+        >>> is_age_or_sex(Task("sim/lvef", "regression", ("lvef",), ("lvef_percent",), unit="%"))
+        False
+    """
+    return all(column.rpartition("/")[2].casefold() in _AGE_OR_SEX for column in task.columns)

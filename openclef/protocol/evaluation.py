@@ -16,7 +16,7 @@ import pandas as pd
 from openclef.condition import Condition, check_conditions
 from openclef.embedding import preprocessing_of
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
-from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex
+from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex, is_age_or_sex
 from openclef.protocol.cache import FeatureCache, encoder_sha256
 from openclef.protocol.cohort import Cohort, check_unseen, gather_records, store_names
 from openclef.protocol.judging import WITH_AGE_SEX, Judgement, judge_frozen, judge_network
@@ -70,7 +70,7 @@ def evaluate(
     scored once. "probe" and "knn" judge frozen embeddings, a record's being the mean over its windows; "finetune"
     trains all weights of the encoder and "scratch" those of its architecture from random ones, and a record's
     prediction is the mean over its windows. Every encoder stands alone and, where any training subject has an age or
-    a sex, with age and sex appended (name "<model> + age_sex").
+    a sex and the task does not ask for these, with age and sex appended (name "<model> + age_sex").
 
     Args:
         model: An `Encoder` or a bare backbone, the folder of a run, a list of these (seeds of one method), or
@@ -140,10 +140,13 @@ def evaluate(
     for baseline in baselines:
         if baseline != judged.name:
             methods.append(name_method(baseline, of_baselines, None, seeds, backbone, preprocessing, example))
-    with_age_sex = has_age_sex(cohort.records, cohort.mask("train"))
+    circular = is_age_or_sex(cohort.task)
+    with_age_sex = not circular and has_age_sex(cohort.records, cohort.mask("train"))
     if judged.sources == ["age_sex"] and not with_age_sex:
         raise ValueError(
-            "No training record has an age or a sex; 'age_sex' needs stores with age_years or sex."
+            f"{task} asks for age or sex, which 'age_sex' is given; judge it on another task."
+            if circular
+            else "No training record has an age or a sex; 'age_sex' needs stores with age_years or sex."
         )
     for encoder in judged.starts:
         check_unseen(encoder, cohort.records[cohort.mask(split)], split)
@@ -168,7 +171,7 @@ def evaluate(
         folder = Path(temporary if runs is None else runs)
         for method in methods:
             if method.sources == ["age_sex"] and not with_age_sex:
-                continue  # A baseline that these stores cannot have, asked for beside a model.
+                continue  # A baseline that this task or these stores cannot have, asked for beside a model.
             if label_share < 1 and method.protocol in PROTOCOLS:
                 method = _one_a_budget(method, len(seeds))
             for each, chosen in _judge(method, how, label_share, seed, finetuning, folder):

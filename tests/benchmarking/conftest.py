@@ -14,7 +14,7 @@ from openclef.task import Task
 
 LABELS = Task("tiny/labels", "multilabel", ("A", "B", "NA"), ("l/A", "l/B", "l/NA"))
 COPY = Task("tiny/copy", "multilabel", ("A", "B", "NA"), ("l/A", "l/B", "l/NA"))
-AGE = Task("tiny/age", "regression", ("age",), ("l/age",), unit="years")
+AGE = Task("tiny/age", "regression", ("age",), ("l/years",), unit="years")
 AF = Task("tiny/af", "binary", ("af",), ("l/A",))
 PREPROCESSING = Preprocessing(fs=50, seconds=2, band=None, normalise="none")
 FEW = {"draws": 40, "permutations": 40, "min_positives": 5, "seeds": (0, 1), "quiet": True}
@@ -55,7 +55,7 @@ def write(
             "l/A": float(flags[i, 0]),
             "l/B": float(flags[i, 1]),
             "l/NA": float(i % 80 == 6),
-            "l/age": age[i],
+            "l/years": age[i],
         }
         if metadata:
             row |= {"age_years": age[i] if i % 7 else None, "sex": ("female", "male", "")[i % 3]}

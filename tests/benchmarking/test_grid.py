@@ -305,7 +305,7 @@ def test_grid_is_named_in_the_package():
 
 
 def test_each_task_has_its_own_lead_unless_leads_are_named(store, write_store, planted, few, tmp_path):
-    task = Task("holter/age", "regression", ("age",), ("l/age",), unit="years")
+    task = Task("holter/age", "regression", ("age",), ("l/years",), unit="years")
     other = write_store(tmp_path / "holter", tasks=(task,), name="holter", leads=("MLII", "V1"))
     ask = {"tasks": ("tiny/age", "holter/age"), "baselines": (), **few}
     found = openclef.benchmark({"a": planted(0.2)}, [store, other], tmp_path / "out", **ask)
@@ -320,7 +320,7 @@ def test_each_task_has_its_own_lead_unless_leads_are_named(store, write_store, p
 
 
 def test_averages_over_own_leads_are_over_all_tasks(store, write_store, planted, few, tmp_path):
-    task = Task("holter/age", "regression", ("age",), ("l/age",), unit="years")
+    task = Task("holter/age", "regression", ("age",), ("l/years",), unit="years")
     other = write_store(tmp_path / "holter", tasks=(task,), name="holter", leads=("MLII", "V1"))
     ask = {"tasks": ("tiny/age", "holter/age"), "reference": "b", "baselines": (), **few}
     found = openclef.benchmark(
@@ -336,6 +336,22 @@ def test_averages_over_own_leads_are_over_all_tasks(store, write_store, planted,
     page = openclef.report(found.folder).read_text()
     assert "each task’s own lead" in page
     assert "I (tiny/age), MLII (holter/age)" in page
+
+
+def test_a_task_that_asks_for_age_stands_in_no_average_with_age_and_sex(write_store, planted, few, tmp_path):
+    age = Task("tiny/real_age", "regression", ("age",), ("age_years",), unit="years")
+    other = Task("tiny/age", "regression", ("age",), ("l/years",), unit="years")
+    store = write_store(tmp_path / "store", tasks=(age, other))
+    models = {"a": planted(0.2), "b": planted(2.0)}
+    found = openclef.benchmark(
+        models, store, tmp_path / "out", **few | {"baselines": ("random_encoder", "age_sex")}
+    )
+    of_age = set(found.metrics.loc[found.metrics["task"] == "tiny/real_age", "model"])
+    assert of_age == {"a", "b", "random_encoder"}
+    assert found.skipped.empty
+    tasks = found.averages.set_index("model")["tasks"].to_dict()
+    assert tasks == {"a": 2, "b": 2, "a + age_sex": 1, "b + age_sex": 1, "age_sex": 1}
+    assert set(found.ranks["model"]) == {"a", "b", "random_encoder"}
 
 
 def test_trainings_may_have_fewer_seeds(store, planted, few, tmp_path):

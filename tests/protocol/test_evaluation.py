@@ -22,7 +22,7 @@ from openclef.task import Task
 LABELS = Task("tiny/labels", "multilabel", ("A", "B", "rare"), ("l/A", "l/B", "l/rare"))
 RHYTHM = Task("tiny/rhythm", "multiclass", ("N", "AF", "O"), ("l/rhythm",))
 AF = Task("tiny/af", "binary", ("af",), ("l/af",))
-AGE = Task("tiny/age", "regression", ("age",), ("l/age",), unit="years")
+AGE = Task("tiny/age", "regression", ("age",), ("l/years",), unit="years")
 RANDOM = Task("tiny/random", "binary", ("random",), ("l/random",))
 TASKS = (LABELS, RHYTHM, AF, AGE, RANDOM)
 DIM = 8
@@ -70,7 +70,7 @@ def people(records, seed=0, metadata=True):
             "l/rare": float(i % 100 == 7),  # a hundredth, in test
             "l/rhythm": RHYTHM.labels[rhythm[i]],
             "l/af": float(rhythm[i] == 1),
-            "l/age": age[i],
+            "l/years": age[i],
             "l/random": float(generator.random() < 0.4),
         }
         if metadata:
@@ -79,8 +79,8 @@ def people(records, seed=0, metadata=True):
     return features, rows
 
 
-def write(folder, features, rows, fs=50, name="tiny"):
-    writer = StoreWriter(folder, name=name, scale=0.001, fs=fs, leads=("I", "II"), seconds=2, tasks=TASKS)
+def write(folder, features, rows, fs=50, name="tiny", tasks=TASKS):
+    writer = StoreWriter(folder, name=name, scale=0.001, fs=fs, leads=("I", "II"), seconds=2, tasks=tasks)
     repeat = 12 * fs // 50
     signals = np.repeat(features, repeat, axis=1)
     signals = np.pad(signals, ((0, 0), (0, round(fs * 2) - signals.shape[1])), mode="edge")
@@ -158,6 +158,24 @@ def test_age_and_sex_stand_alone_and_beside_the_model(store):
     alone = evaluate("age_sex", store, "tiny/age", draws=30)
     assert alone.model == "age_sex"
     assert pick(alone.metrics, "age_sex", "mae")["value"] == mae["age_sex"]
+
+
+@pytest.mark.parametrize("column", ["age_years", "mine/age_years", "sex"])
+def test_a_task_that_asks_for_age_or_sex_is_not_given_them(tmp_path, column):
+    asked = Task(
+        "tiny/asked", "multiclass" if column == "sex" else "regression", ("female", "male"), (column,)
+    )
+    features, rows = people(200)
+    rows = [row | {"mine/age_years": row["age_years"]} for row in rows]
+    store = write(tmp_path / "own", features, rows, tasks=(*TASKS, asked))
+    result = evaluate(
+        Planted(), store, "tiny/asked", baselines=("age_sex", "random_encoder"), seeds=(0,), draws=5
+    )
+    assert set(result.metrics["model"]) == {"planted", "random_encoder"}
+    with pytest.raises(ValueError, match="tiny/asked asks for age or sex"):
+        evaluate("age_sex", store, "tiny/asked")
+    beside = evaluate(Planted(), store, "tiny/af", baselines=("age_sex",), draws=5)
+    assert set(beside.metrics["model"]) == {"planted", "planted + age_sex", "age_sex"}
 
 
 def test_without_metadata_there_is_no_age_and_sex(tmp_path):
@@ -477,7 +495,7 @@ def test_classical_features_are_a_baseline(tmp_path):
     result = evaluate(
         "features", store, "sim/age", draws=10, conditions=(Condition(noise_snr_db=10),), cache=tmp_path / "c"
     )
-    assert list(dict.fromkeys(result.metrics["model"])) == ["features", "features + age_sex"]
+    assert list(dict.fromkeys(result.metrics["model"])) == ["features"]  # the task is age
     assert set(result.metrics["condition"]) == {"", "noise 10 dB"}
     assert pick(result.metrics[result.metrics["condition"] == ""], "features", "mae")["value"] > 0
     assert len(list((tmp_path / "c").glob("*.npz"))) == 2
