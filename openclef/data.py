@@ -14,6 +14,7 @@ import torch
 
 from openclef.augment import Views, draw_leads, make_view
 from openclef.noise import load_noise_bank
+from openclef.noise_synthesis import synthetic_bank
 from openclef.pool import Pool
 from openclef.preprocessing import Preprocessing
 from openclef.threads import in_threads
@@ -112,6 +113,9 @@ def make_batch(
         >>> batch.first.shape
         torch.Size([2, 1, 1000])
     """
+    if views.noise == "synthetic":  # made here once, not in each thread
+        length = preprocessing.samples if views.crop_s is None else round(views.crop_s * preprocessing.fs)
+        synthetic_bank(float(preprocessing.fs), length, str(torch.device(device)))
     firsts: list[torch.Tensor] = []
     seconds: list[torch.Tensor] = []
     order = []

@@ -30,8 +30,8 @@ _PARTS = {
 _BURSTS = 4  # at most so many bursts, or electrode events, in one signal
 _MEAN_BURSTS = 2.5  # one, and each of the other three in half of the signals
 
-_BANK_ROWS = 32
-_BANK_SIGNALS = 16  # a row of the bank is so many signals long, and at least so many seconds
+_BANK_ROWS = 16
+_BANK_SIGNALS = 8  # a row of the bank is so many signals long, and at least so many seconds
 _BANK_S = 60.0
 
 
@@ -84,13 +84,13 @@ def synthetic_bank(fs: float, samples: int, device: str = "cpu") -> dict[str, to
         device: Where the rows are.
 
     Returns:
-        Dict of NOISE_KINDS to (32, time) float32 of mean 0 and standard deviation 1; the same in every process. Not to
+        Dict of NOISE_KINDS to (16, time) float32 of mean 0 and standard deviation 1; the same in every process. Not to
         be changed: all callers share it.
 
     Example:
         >>> bank = synthetic_bank(100.0, 500)
         >>> list(bank) == list(NOISE_KINDS), bank["baseline_wander"].shape
-        (True, torch.Size([32, 8000]))
+        (True, torch.Size([16, 6000]))
     """
     import torch
 
@@ -106,8 +106,10 @@ def synthetic_bank(fs: float, samples: int, device: str = "cpu") -> dict[str, to
         ]
         bank = {}
         for kind in NOISE_KINDS:
-            shares = torch.tensor(_PARTS[kind])
-            bank[kind] = to_unit(torch.einsum("p,prt->rt", shares, torch.stack(parts))).to(device)
+            mixed = torch.zeros(_BANK_ROWS, length)
+            for share, part in zip(_PARTS[kind], parts, strict=True):
+                mixed.add_(part, alpha=share)
+            bank[kind] = to_unit(mixed).to(device)
     return bank
 
 
@@ -172,10 +174,9 @@ def _band_limited(
 ) -> torch.Tensor:
     """Return Gaussian noise with a flat spectrum in a band, shaped by one inverse FFT."""
     import torch
-    from scipy.fft import next_fast_len
 
     # At least 20 s (0.05 Hz apart) and twice the length, cut: the ends do not meet and slow drifts exist.
-    length = next_fast_len(max(2 * samples, math.ceil(fs / BASELINE_BAND[0])), real=True)
+    length = _fast_length(max(2 * samples, math.ceil(fs / BASELINE_BAND[0])))
     step = fs / length
     first, last = math.ceil(band[0] / step), min(math.floor(band[1] / step), (length - 1) // 2)
     spectrum = torch.zeros(count, length // 2 + 1, dtype=torch.complex64, device=generator.device)
@@ -184,6 +185,19 @@ def _band_limited(
             count, last + 1 - first, dtype=torch.complex64, generator=generator, device=generator.device
         )
     return torch.fft.irfft(spectrum, n=length)[:, :samples]
+
+
+def _fast_length(shortest: int) -> int:
+    """Return the next length that is a product of 2, 3 and 5 alone, which FFTs like."""
+    length = shortest
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
 
 
 def _drift(count: int, samples: int, fs: float, generator: torch.Generator) -> torch.Tensor:

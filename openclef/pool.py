@@ -6,7 +6,6 @@ What a pretraining run trains on, and what it holds out.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -84,8 +83,13 @@ class Pool:
             )
         self.stores = list(stores)
         self.lead = lead
-        rows, owner, values, completeness, subject_keys = [], [], [], [], []
-        taken: dict[str, set[str]] = {}  # per namespace: records of the stores before
+        rows, owner, values, completeness = [], [], [], []
+        subject_codes, subject_hashes = (
+            [],
+            [],
+        )  # per store: each window's subject, as a place in the store's hashes
+        namespaces = [store.subject_namespace for store in self.stores]
+        taken: dict[str, list[pd.Series]] = {}  # per namespace: records of the stores before
         self.available: list[np.ndarray] = []  # per store: (rows of the store, lead) bool
         for number, store in enumerate(self.stores):
             if lead != "random" and lead not in store.leads:
@@ -97,18 +101,23 @@ class Pool:
             if lead != "random":
                 available = available[:, [store.leads.index(lead)]]
             self.available.append(available)
-            chosen = (
-                np.ones(len(store), bool) if split == "all" else store.records["split"].to_numpy() == split
-            )
+            chosen = np.full(len(store), True)
+            if split != "all":
+                chosen &= (store.columns("split")["split"] == split).to_numpy()
             chosen &= available.any(axis=1)
-            record_ids = store.records["record_id"]
-            before = taken.setdefault(store.subject_namespace, set())
-            chosen &= ~record_ids.isin(before).to_numpy()
-            before |= set(record_ids)
+            if namespaces.count(store.subject_namespace) > 1:
+                record_ids = store.columns("record_id")["record_id"]
+                before = taken.setdefault(store.subject_namespace, [])
+                for earlier in before:
+                    chosen &= ~record_ids.isin(earlier).to_numpy()
+                before.append(record_ids)
             at = np.flatnonzero(chosen)
             rows.append(at)
             owner.append(np.full(len(at), number))
-            subject_keys.append(store.subjects()[at])
+            of_store, hashes = store.subject_codes()
+            codes, present = pd.factorize(of_store[at])
+            subject_codes.append(codes)
+            subject_hashes.append(hashes[present])
             if risk is None or store.name in unguided or store.path.name in unguided:
                 values.append(np.full(len(at), np.nan, np.float32))
                 completeness.append(np.zeros(len(at), np.float32))
@@ -118,12 +127,15 @@ class Pool:
                 completeness.append(table["completeness"].to_numpy(np.float32)[at])
         self.row = np.concatenate(rows)
         self.owner = np.concatenate(owner)
-        self.subject_hash = np.concatenate(subject_keys)
-        self.subject = pd.factorize(self.subject_hash)[0].astype(np.int64)
+        places, self.subjects = pd.factorize(np.concatenate(subject_hashes))
+        starts = np.cumsum([0, *map(len, subject_hashes)])
+        self.subject = np.concatenate(
+            [places[start + codes] for start, codes in zip(starts, subject_codes, strict=False)]
+        ).astype(np.int64)
         self.risk = np.concatenate(values)
         self.completeness = np.concatenate(completeness)
         if len(self.row) == 0:
-            splits = pd.concat([store.records["split"] for store in self.stores])
+            splits = pd.concat([store.columns("split")["split"] for store in self.stores])
             found = sorted(map(str, splits.unique()))
             if split == "all" or split in found:
                 raise NoWindows(
@@ -143,8 +155,8 @@ class Pool:
 
     def fingerprint(self) -> str:
         """Return a hash of which windows the pool has, whose they are, and what is known of their risk."""
-        digest = hashlib.sha256(json.dumps([self.lead, self.subject_hash.tolist()]).encode())
-        for array in (self.owner, self.row, self.risk, self.completeness):
+        digest = hashlib.sha256(self.lead.encode())
+        for array in (self.subjects, self.subject, self.owner, self.row, self.risk, self.completeness):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -221,10 +233,11 @@ def fits(pools: Sequence[Holdable], device: torch.device | str) -> bool:
 
 def _available_leads(store: Store) -> np.ndarray:
     """Return (rows, lead) bool: leads with enough recorded, changing samples to learn from."""
-    flags = store.records["flags"].to_numpy()
+    flags = store.columns("flags")["flags"]
+    flagged = np.flatnonzero((flags != "").to_numpy())
     available = np.ones((len(store), len(store.leads)), bool)
-    for row in np.flatnonzero(flags != ""):
-        for flag in flags[row].split(";"):
+    for row, said in zip(flagged.tolist(), flags.iloc[flagged], strict=True):
+        for flag in said.split(";"):
             kind, _, name = flag.partition(":")
             if kind in ("flat", "mostly_missing") and name in store.leads:
                 available[row, store.leads.index(name)] = False
@@ -233,8 +246,7 @@ def _available_leads(store: Store) -> np.ndarray:
 
 def _read_each(store: Store, rows: np.ndarray, lead: np.ndarray) -> np.ndarray:
     """Return (n, time) int16: for each row its own lead, read shard by shard from the memory maps."""
-    shard = store.records["shard"].to_numpy()[rows]
-    within = store.records["row"].to_numpy()[rows]
+    shard, within = store.locate(rows)
     out = np.empty((len(rows), store.samples), np.int16)
     for number in np.unique(shard):
         at = np.flatnonzero(shard == number)
@@ -283,7 +295,7 @@ def training_pool(stores: list[Store], split: str, risk: str | None, lead: str, 
         ValueError: no store was given; ...
     """
     pool = Pool(stores, split=split, risk=risk, lead=lead, unguided=unguided)
-    if len(np.unique(pool.subject)) < 2:
+    if len(pool.subjects) < 2:
         raise ValueError(
             f"split {split!r} holds one subject only, so no record has a negative; pass records of more subjects."
         )
@@ -311,7 +323,7 @@ def validation_pool(
         >>> validation_pool([], None, "random", [], 64) is None
         True
     """
-    if sum(int((store.records["split"] == "val").sum()) for store in stores) < batch_size:
+    if sum(int((store.columns("split")["split"] == "val").sum()) for store in stores) < batch_size:
         return None
     try:
         pool = Pool(stores, split="val", risk=risk, lead=lead, unguided=unguided)

@@ -178,7 +178,7 @@ def pretrain(
     unguided = without_inputs(opened, guide) if guide else []
     pool = training_pool(opened, split, guide, lead, unguided)
     held_out = None if split in ("all", "val") else validation_pool(opened, guide, lead, unguided, batch_size)
-    both = set() if held_out is None else set(held_out.subject_hash) & set(pool.subject_hash)
+    both = set() if held_out is None else set(held_out.subjects) & set(pool.subjects)
     if both:
         raise ValueError(
             f"{len(both)} subjects have records in both {split!r} and 'val'; split by subject and convert again."
@@ -234,7 +234,7 @@ def pretrain(
             backbone_name=backbone,
             backbone_settings={"leads": 1, "normalisation": normalisation},
         )
-        finish_run(folder, encoder, pool.subject_hash)
+        finish_run(folder, encoder, pool.subjects)
     fabric.barrier()
     return Run(folder, history, watch.said)
 

@@ -39,8 +39,12 @@ def hash_subjects(namespace: str, ids: Iterable[object]) -> np.ndarray:
         ['34eed0e724656bd3', 'f0a4649b272e37f6', '34eed0e724656bd3']
     """
     unique, positions = np.unique(np.asarray(list(ids), dtype=str), return_inverse=True)
-    hashes = [hashlib.sha256(f"{namespace}:{subject}".encode()).hexdigest()[:16] for subject in unique]
-    return np.asarray(hashes, dtype="<U16")[positions]
+    return _hash_each(namespace, unique)[positions]
+
+
+def _hash_each(namespace: str, ids: Iterable[object]) -> np.ndarray:
+    each = (hashlib.sha256(f"{namespace}:{subject}".encode()).hexdigest()[:16] for subject in ids)
+    return np.fromiter(each, dtype="<U16")
 
 
 def open_store(path: str | Path) -> Store:
@@ -114,6 +118,7 @@ class Store:
         self.tasks = {name: Task(**task) for name, task in self.info["tasks"].items()}
         self._starts = np.cumsum([0] + [shard["rows"] for shard in self.info["shards"]])
         self._records: pd.DataFrame | None = None
+        self._records_checked = False
         self._shards: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -137,9 +142,29 @@ class Store:
             ValueError: if the file is missing, or is not the one whose SHA-256 ``dataset.json`` states.
         """
         if self._records is None:
-            from pyarrow import parquet
+            self._records = self._read_records(None)
+        return self._records
 
-            file = self.path / "records.parquet"
+    def columns(self, *names: str) -> pd.DataFrame:
+        """Read some columns of ``records`` without the others, which may take far more memory.
+
+        Args:
+            names: columns of ``records``.
+
+        Returns:
+            One row a window, with these columns.
+
+        Raises:
+            ValueError: as ``records``.
+        """
+        return self._read_records(list(names)) if self._records is None else self._records[list(names)]
+
+    def _read_records(self, columns: list[str] | None) -> pd.DataFrame:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        file = self.path / "records.parquet"
+        if not self._records_checked:
             found = sha256_of(file) if file.is_file() else None
             if found != self.info["records_sha256"]:
                 what = "is missing" if found is None else "was changed or cut short: its sha256 differs from"
@@ -147,14 +172,28 @@ class Store:
                     f"{file} {what}{'' if found is None else ' that in dataset.json'}; copy it again from a "
                     "good copy, or change the source and convert with overwrite=True"
                 )
-            records = parquet.read_table(file).to_pandas()
-            if len(records) != len(self):
-                raise ValueError(
-                    f"{file} has {len(records)} rows and the shards have "
-                    f"{len(self)}; the store is damaged: convert again with overwrite=True"
-                )
-            self._records = records
-        return self._records
+            self._records_checked = True
+        # By threads the whole is read a little faster; a few columns take several times the memory.
+        records = parquet.read_table(file, columns=columns, use_threads=columns is None).to_pandas()
+        pa.default_memory_pool().release_unused()
+        if len(records) != len(self):
+            raise ValueError(
+                f"{file} has {len(records)} rows and the shards have "
+                f"{len(self)}; the store is damaged: convert again with overwrite=True"
+            )
+        return records
+
+    def locate(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find windows in the shards.
+
+        Args:
+            rows: integers, rows of ``records``.
+
+        Returns:
+            For each its shard, as a position in ``info["shards"]``, and its row in that shard.
+        """
+        shard = np.searchsorted(self._starts, rows, side="right") - 1
+        return shard, rows - self._starts[shard]
 
     def signals(self, shard: int) -> np.ndarray:
         """Open one shard, mapped into memory.
@@ -225,7 +264,17 @@ class Store:
 
     def subjects(self) -> np.ndarray:
         """Hashed subject ids, one a row of ``records`` (see ``hash_subjects``)."""
-        return hash_subjects(self.subject_namespace, self.records["subject_id"])
+        places, hashes = self.subject_codes()
+        return hashes[places]
+
+    def subject_codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Subjects as small numbers, for stores of many windows.
+
+        Returns:
+            For each row of ``records`` its subject's place in the second array, which has one hashed id a subject.
+        """
+        places, ids = self.columns("subject_id")["subject_id"].factorize(use_na_sentinel=False)
+        return places, _hash_each(self.subject_namespace, ids)
 
     @property
     def risks(self) -> list[str]:
@@ -307,6 +356,7 @@ class Store:
             KeyError: if the store holds no such risk; the message says how to add it.
             ValueError: if the risk was computed for other records than the store now has.
         """
+        import pyarrow as pa
         from pyarrow import parquet
 
         path = self.path / "risk" / f"{name}.json"
@@ -316,7 +366,8 @@ class Store:
                 f"add it with store.add_risk({name!r}, ...) or: openclef risk {self.path} {name}"
             )
         about = json.loads(path.read_text())
-        frame = parquet.read_table(path.with_suffix(".parquet")).to_pandas()
+        frame = parquet.read_table(path.with_suffix(".parquet"), use_threads=False).to_pandas()
+        pa.default_memory_pool().release_unused()
         if len(frame) != len(self) or about["records_sha256"] != self.info["records_sha256"]:
             raise ValueError(
                 f"{path.with_suffix('.parquet')} was computed for other records than the store has; "

@@ -7,9 +7,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.signal import butter, filtfilt, resample, sosfiltfilt
+from scipy.signal import butter, filtfilt, resample, sosfiltfilt, sosfreqz
 
-from openclef.filtering import DRIFT, _cost, _lengths, fill_gaps, filter_by_fft, filter_by_scipy
+from openclef.filtering import (
+    DRIFT,
+    _cost,
+    _lengths,
+    butterworth_power,
+    fill_gaps,
+    filter_by_fft,
+    filter_by_scipy,
+)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-5, 5, width=32)), min_size=1, max_size=30), st.integers(0, 5))
@@ -100,3 +108,16 @@ def test_whole_signals_are_filtered_as_those_with_known_ends(fs: float, target_f
     torch.testing.assert_close(by_slices, by_places, rtol=1e-12, atol=1e-10)
     ours, theirs = (torch.autograd.grad(each.square().sum(), signal)[0] for each in (by_slices, by_places))
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-8)
+
+
+@pytest.mark.parametrize("band", [(0.67, 40.0), (0.05, 45.0), (None, 40.0), (0.5, None)])
+@pytest.mark.parametrize(("fs", "order"), [(500.0, 5), (100.0, 2), (250.0, 10)])
+def test_the_closed_form_is_the_power_of_scipys_filter(band: tuple, fs: float, order: int) -> None:
+    frequency_hz = np.linspace(0, fs / 2, 2001)
+    low, high = band
+    edges, kind = (
+        (band, "bandpass") if None not in band else ((high, "lowpass") if low is None else (low, "highpass"))
+    )
+    sections = butter(order, edges, kind, output="sos", fs=fs)
+    expected = np.abs(sosfreqz(sections, worN=frequency_hz, fs=fs)[1]) ** 2
+    np.testing.assert_allclose(butterworth_power(frequency_hz, fs, band, order), expected, atol=1e-9)

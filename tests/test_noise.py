@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.fft
 import scipy.io
 import torch
 
 from openclef.noise import add_noise, draw_kinds, load_noise_bank
-from openclef.noise_synthesis import NOISE_KINDS, synthesise_noise, synthetic_bank
+from openclef.noise_synthesis import NOISE_KINDS, _fast_length, synthesise_noise, synthetic_bank
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -239,3 +240,8 @@ def test_bank_that_lacks_an_array_is_named(tmp_path: Path) -> None:
 def test_wrong_input_is_named(signal, settings, message) -> None:
     with pytest.raises(ValueError, match=message):
         add_noise(signal, 100, generator=seeded(), **settings)
+
+
+@pytest.mark.parametrize("shortest", [1, 7, 10_000, 10_007, 80_001])
+def test_lengths_of_the_fft_are_those_that_scipy_likes(shortest: int) -> None:
+    assert _fast_length(shortest) == scipy.fft.next_fast_len(shortest, real=True)
