@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openclef.benchmarking.cell import Grid, Judged
+from openclef.benchmarking.cell import Grid, JudgedCell
 from openclef.benchmarking.comparisons import metric_of
 from openclef.benchmarking.joint_draws import JointDraws
 from openclef.benchmarking.kept import Kept
@@ -16,10 +16,10 @@ from openclef.protocol.judging import WITH_AGE_SEX
 
 __all__ = ["average_rows", "common_tasks", "group_cells"]
 
-Cells = dict[str, dict[str, Judged]]  # by model, then by task
+Cells = dict[str, dict[str, JudgedCell]]  # by model, then by task
 
 
-def group_cells(judged: Sequence[Judged]) -> Iterator[tuple[dict[str, Any], Cells]]:
+def group_cells(judged: Sequence[JudgedCell]) -> Iterator[tuple[dict[str, Any], Cells]]:
     """Cells by protocol, lead and label budget.
 
     Args:
@@ -42,7 +42,7 @@ def group_cells(judged: Sequence[Judged]) -> Iterator[tuple[dict[str, Any], Cell
         yield {"protocol": protocol, "lead": lead, "label_share": share}, cells
 
 
-def common_tasks(cells: Mapping[str, Mapping[str, Judged]]) -> list[str]:
+def common_tasks(cells: Mapping[str, Mapping[str, JudgedCell]]) -> list[str]:
     """Tasks that every model has and on which each is measured.
 
     Args:
@@ -63,7 +63,7 @@ def common_tasks(cells: Mapping[str, Mapping[str, Judged]]) -> list[str]:
     return [task for task in next(iter(cells.values()), {}) if all(measured(task, model) for model in cells)]
 
 
-def average_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[dict[str, Any]]:
+def average_rows(judged: Sequence[JudgedCell], grid: Grid, kept: Kept) -> list[dict[str, Any]]:
     """Mean macro AUROC, and mean changes in % of AUROC and MAE against the reference, with 95 % intervals.
 
     Models that stand alone are averaged over the tasks that all of these have, and those with age and sex, age_sex
@@ -102,7 +102,7 @@ def average_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[dict[
 
 
 def _family_rows(
-    family: Cells, reference: str, against: Mapping[str, Judged], grid: Grid, kept: Kept
+    family: Cells, reference: str, against: Mapping[str, JudgedCell], grid: Grid, kept: Kept
 ) -> list[dict[str, Any]]:
     tasks = common_tasks(family)
     both = [task for task in tasks if task in common_tasks({reference: against})]

@@ -20,7 +20,7 @@ from openclef.shards import sha256_of
 from openclef.store import Store
 from openclef.task import Task
 
-__all__ = ["Cell", "Grid", "Judged", "read_predictions"]
+__all__ = ["Cell", "Grid", "JudgedCell", "read_predictions"]
 
 OWN = "own"  # stands for the lead in averages and ranks where each task has its own
 _LONGEST_NAME = 100  # bytes of a folder's name
@@ -161,7 +161,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedCell:
     """A cell whose result lies in its folder.
 
     Args:
@@ -170,9 +170,10 @@ class Judged:
         sha256: Hash of its predictions.
         metrics: Its metrics.
         seconds: How long judging it took.
+        note: What its evaluation could not check; "" = nothing.
 
     Example:
-        >>> Judged.__dataclass_fields__["sha256"].type
+        >>> JudgedCell.__dataclass_fields__["sha256"].type
         'str'
     """
 
@@ -181,6 +182,7 @@ class Judged:
     sha256: str
     metrics: pd.DataFrame
     seconds: float
+    note: str = ""
 
     @property
     def models(self) -> list[str]:

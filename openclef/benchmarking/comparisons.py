@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from openclef.benchmarking.cell import Grid, Judged, read_predictions
+from openclef.benchmarking.cell import Grid, JudgedCell, read_predictions
 from openclef.benchmarking.kept import Kept
 from openclef.protocol import PROTOCOLS
 from openclef.protocol.judging import WITH_AGE_SEX
@@ -37,7 +37,7 @@ class Side(NamedTuple):
         ('judged', 'model')
     """
 
-    judged: Judged
+    judged: JudgedCell
     model: str
 
 
@@ -51,7 +51,7 @@ def metric_of(kind: str) -> str:
     return "mae" if kind == "regression" else "auroc"
 
 
-def find_pairs(judged: Sequence[Judged]) -> list[tuple[Side, Side]]:
+def find_pairs(judged: Sequence[JudgedCell]) -> list[tuple[Side, Side]]:
     """The pairs to compare among the cells of one task, lead and label budget.
 
     With frozen features, under each protocol: each model that was given, alone, against random_encoder and features of
@@ -96,7 +96,7 @@ def find_pairs(judged: Sequence[Judged]) -> list[tuple[Side, Side]]:
 
 
 def comparison_rows(
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedCell],
     grid: Grid,
     kept: Kept,
     track: Callable[[Sequence[Any]], Iterable[Any]] = iter,
@@ -139,8 +139,8 @@ def _find(pair: tuple[Side, Side], grid: Grid, kept: Kept) -> dict[str, Any]:
     return kept.get(_about(pair, grid), lambda: _compare(_plain(pair), _settings(pair, grid)))
 
 
-def _groups(judged: Sequence[Judged]) -> Iterator[list[Judged]]:
-    def place(each: Judged) -> tuple[str, str, float]:
+def _groups(judged: Sequence[JudgedCell]) -> Iterator[list[JudgedCell]]:
+    def place(each: JudgedCell) -> tuple[str, str, float]:
         return each.cell.task.name, each.cell.lead, each.cell.label_share
 
     order = {one: number for number, one in enumerate(dict.fromkeys(map(place, judged)))}

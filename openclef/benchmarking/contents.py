@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from openclef.benchmarking.cell import Grid, Judged
+from openclef.benchmarking.cell import Grid, JudgedCell
 from openclef.benchmarking.kept import Kept
 from openclef.metrics import apply_temperature, fit_temperature
 from openclef.protocol.scoring import Stack, stack
@@ -20,7 +20,7 @@ __all__ = ["label_rows", "metric_rows", "reliability_rows"]
 BINS = 10
 
 
-def metric_rows(judged: Sequence[Judged], grid: Grid) -> pd.DataFrame | list[dict[str, Any]]:
+def metric_rows(judged: Sequence[JudgedCell], grid: Grid) -> pd.DataFrame | list[dict[str, Any]]:
     """Metrics of all cells, with split and unit.
 
     Args:
@@ -42,7 +42,7 @@ def metric_rows(judged: Sequence[Judged], grid: Grid) -> pd.DataFrame | list[dic
     return pd.concat(tables, ignore_index=True) if tables else []
 
 
-def label_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[dict[str, Any]]:
+def label_rows(judged: Sequence[JudgedCell], grid: Grid, kept: Kept) -> list[dict[str, Any]]:
     """Each label of each classification cell: how many, and how well it is told apart.
 
     Args:
@@ -76,7 +76,7 @@ def label_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[dict[st
     return rows
 
 
-def reliability_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[dict[str, Any]]:
+def reliability_rows(judged: Sequence[JudgedCell], grid: Grid, kept: Kept) -> list[dict[str, Any]]:
     """Calibration curves: predicted probability against frequency, after temperature scaling on validation.
 
     Args:
@@ -100,7 +100,7 @@ def reliability_rows(judged: Sequence[Judged], grid: Grid, kept: Kept) -> list[d
     return rows
 
 
-def _of_predictions(judged: Judged, grid: Grid, kept: Kept) -> dict[str, Any]:
+def _of_predictions(judged: JudgedCell, grid: Grid, kept: Kept) -> dict[str, Any]:
     """Counts of labels and calibration curves, the predictions read once for both."""
     about = {"what": "labels", "of": judged.sha256, "least": grid.min_positives, "split": grid.split}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from openclef.benchmarking.call import (
     seed_list,
     share_list,
 )
-from openclef.benchmarking.cell import OWN, Cell, Grid, Judged
+from openclef.benchmarking.cell import OWN, Cell, Grid, JudgedCell
 from openclef.benchmarking.comparisons import comparison_rows
 from openclef.benchmarking.competitor import Architecture, Competitor, name_models
 from openclef.benchmarking.contents import label_rows, metric_rows, reliability_rows
@@ -298,7 +297,7 @@ def _baseline(name: str, architecture: Architecture) -> Competitor:
 
 def _write_tables(
     out: Path,
-    judged: list[Judged],
+    judged: list[JudgedCell],
     skipped: list[dict[str, Any]],
     grid: Grid,
     stores: Sequence[Store],
@@ -368,11 +367,7 @@ def _note_of_permutations(folder: Path, grid: Grid) -> list[dict[str, str]]:
     return [{"model": "comparisons", "note": note}]
 
 
-def _notes(judged: Sequence[Judged]) -> list[dict[str, str]]:
+def _notes(judged: Sequence[JudgedCell]) -> list[dict[str, str]]:
     """What evaluations could not check, by model."""
-    rows = []
-    for each in judged:
-        note = json.loads((each.folder / "evaluation.json").read_text(encoding="utf-8"))["note"]
-        if note:
-            rows.append({"model": each.cell.competitor.name, "note": note})
-    return [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in rows)]
+    pairs = dict.fromkeys((each.cell.competitor.name, each.note) for each in judged if each.note)
+    return [{"model": model, "note": note} for model, note in pairs]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openclef.benchmarking.cell import Grid, Judged
+from openclef.benchmarking.cell import Grid, JudgedCell
 from openclef.benchmarking.kept import Kept
 from openclef.protocol.scoring import Stack, stack
 from openclef.statistics import bootstrap, measurable_labels, subject_counts
@@ -98,7 +98,7 @@ class JointDraws:
         {}
     """
 
-    def __init__(self, examples: Sequence[Judged], grid: Grid, kept: Kept) -> None:
+    def __init__(self, examples: Sequence[JudgedCell], grid: Grid, kept: Kept) -> None:
         self.grid, self.kept = grid, kept
         self.examples = {each.cell.task.name: each for each in examples}
         outlines = {task: self._outline(each) for task, each in self.examples.items()}
@@ -111,7 +111,7 @@ class JointDraws:
             self.linked |= dict.fromkeys(tasks, (number, hashes))
         self._counts: dict[int, dict[str, NDArray[np.float32]] | None] = {}
 
-    def of(self, judged: Judged, model: str, metric: str) -> Array:
+    def of(self, judged: JudgedCell, model: str, metric: str) -> Array:
         """The value of a model on a task, and then its draws.
 
         Args:
@@ -137,7 +137,7 @@ class JointDraws:
         found = self.kept.get(about, lambda: self._compute(judged, model, metric, number).tolist())
         return np.array(found, dtype=float)
 
-    def _compute(self, judged: Judged, model: str, metric: str, number: int) -> Array:
+    def _compute(self, judged: JudgedCell, model: str, metric: str, number: int) -> Array:
         task, grid = judged.cell.task.name, self.grid
         if number not in self._counts:
             self._counts[number] = self._draw(number)
@@ -161,7 +161,7 @@ class JointDraws:
         except ValueError:
             return None
 
-    def _outline(self, judged: Judged) -> dict[str, Any]:
+    def _outline(self, judged: JudgedCell) -> dict[str, Any]:
         """Namespaces of a task's subjects, and a hash of subjects and targets."""
         about = {
             "what": "outline",
@@ -180,7 +180,7 @@ class JointDraws:
         return self.kept.get(about, compute)
 
 
-def _stack_of(judged: Judged, grid: Grid, model: str | None = None) -> Stack:
+def _stack_of(judged: JudgedCell, grid: Grid, model: str | None = None) -> Stack:
     table = judged.predictions(grid.split)
     return stack(table[table["model"] == (judged.models[0] if model is None else model)])
 

@@ -18,7 +18,7 @@ import pandas as pd
 from rich.console import Console
 
 import openclef
-from openclef.benchmarking.cell import Cell, Grid, Judged
+from openclef.benchmarking.cell import Cell, Grid, JudgedCell
 from openclef.benchmarking.kept import hash_of
 from openclef.benchmarking.tables import write_table
 from openclef.protocol.evaluation import evaluate
@@ -34,7 +34,7 @@ RESULT_FILES = ("evaluation.json", "metrics.json", "predictions.parquet")
 
 def judge_all(
     cells: Sequence[Cell], grid: Grid, out: Path, console: Console
-) -> tuple[list[Judged], list[dict[str, Any]], dict[str, int]]:
+) -> tuple[list[JudgedCell], list[dict[str, Any]], dict[str, int]]:
     """Judge what is not judged yet.
 
     Args:
@@ -125,7 +125,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
-def _first_metric(judged: Judged) -> str:
+def _first_metric(judged: JudgedCell) -> str:
     row = judged.metrics.iloc[0]
     if np.isnan(row["value"]):
         return f"{row['metric']} not measurable"
@@ -134,7 +134,7 @@ def _first_metric(judged: Judged) -> str:
     return f"{name} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] {unit}".strip()
 
 
-def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:
+def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[JudgedCell | None, str]:
     """Find a cell's result of an earlier run.
 
     Args:
@@ -175,14 +175,14 @@ def find_judged(cell: Cell, grid: Grid, out: Path) -> tuple[Judged | None, str]:
     if damaged:
         return None, f"its {' and '.join(damaged)} {'are' if len(damaged) > 1 else 'is'} damaged"
     try:
-        metrics = load_result(folder).metrics
-        _check_metrics(metrics)
+        result = load_result(folder)
+        _check_metrics(result.metrics)
     except (ValueError, KeyError, TypeError, OSError, OverflowError, RecursionError):
         return None, "its files are damaged"
-    return Judged(cell, folder, sha256, metrics, seconds), ""
+    return JudgedCell(cell, folder, sha256, result.metrics, seconds, result.note), ""
 
 
-def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
+def judge(cell: Cell, grid: Grid, out: Path) -> JudgedCell:
     """Judge a cell and keep its result, whole or not at all.
 
     Args:
@@ -226,7 +226,7 @@ def judge(cell: Cell, grid: Grid, out: Path) -> Judged:
             "openclef_version": openclef.__version__,
         },
     )
-    return Judged(cell, folder, sha256, result.metrics, seconds)
+    return JudgedCell(cell, folder, sha256, result.metrics, seconds, result.note)
 
 
 def _check_metrics(metrics: pd.DataFrame) -> None:

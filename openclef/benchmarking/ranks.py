@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from openclef.benchmarking.averages import common_tasks, group_cells
-from openclef.benchmarking.cell import Judged
+from openclef.benchmarking.cell import JudgedCell
 from openclef.benchmarking.comparisons import metric_of
 from openclef.protocol.judging import WITH_AGE_SEX
 from openclef.ranking import rank_models
@@ -16,7 +16,7 @@ from openclef.ranking import rank_models
 __all__ = ["rank_rows"]
 
 
-def rank_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+def rank_rows(judged: Sequence[JudgedCell]) -> list[dict[str, Any]]:
     """Rank the models that stand alone, and the baselines, on each task: a high AUROC or a low MAE is best.
 
     Args:
@@ -65,7 +65,7 @@ def rank_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     return rows
 
 
-def _goodness(judged: Judged, model: str) -> float:
+def _goodness(judged: JudgedCell, model: str) -> float:
     metric = metric_of(judged.cell.task.kind)
     value = judged.value(model, metric)
     return -value if metric == "mae" else value

@@ -64,7 +64,7 @@ def test_the_same_task_twice_tells_no_more_than_once(store, models, few, tmp_pat
     assert wide == pytest.approx(single, rel=0.15)
     grid = cell.Grid(draws=400, min_positives=few["min_positives"])
     judged = [
-        cell.Judged(None, tmp_path / f"out/cells/tiny/{task}/I/probe/1/planted", task, None, 0.0)
+        cell.JudgedCell(None, tmp_path / f"out/cells/tiny/{task}/I/probe/1/planted", task, None, 0.0)
         for task in ("labels", "copy")
     ]
     apart = []

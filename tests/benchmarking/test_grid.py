@@ -453,6 +453,19 @@ def test_a_flipped_byte_in_predictions_is_noticed(store, planted, few, tmp_path,
     assert calls == ["a"]
 
 
+def test_what_an_evaluation_could_not_check_is_noted_again_by_a_later_call(
+    store, planted, few, tmp_path, calls
+):
+    ask = {"tasks": ("tiny/age", "tiny/labels"), "baselines": (), **few}
+    models = {"a": planted(0.2, subjects=None), "b": planted(0.4)}
+    first = openclef.benchmark(models, store, tmp_path / "out", **ask).about["notes"]
+    assert [each["model"] for each in first] == ["a"]
+    assert "does not say whom it was pretrained on" in first[0]["note"]
+    calls.clear()
+    assert openclef.benchmark(models, store, tmp_path / "out", **ask).about["notes"] == first
+    assert calls == []
+
+
 def test_a_damaged_ledger_does_not_cost_the_tables(write_store, planted, few, tmp_path):
     store = write_store(tmp_path / "tiny")
     (store.path / "looks.jsonl").write_text("{broken\n")
