@@ -298,7 +298,9 @@ def _hash_of_training(key: dict[str, Any], device: str | None) -> str:
         "seed",
         "finetuning",
     )
-    return hash_of({name: key[name] for name in names} | here)[:12]
+    # Only where there is recorded noise: the names of other folders stay.
+    noise = {} if key["noise"] is None else {"noise": key["noise"]}
+    return hash_of({name: key[name] for name in names} | noise | here)[:12]
 
 
 _IN_WORDS = {

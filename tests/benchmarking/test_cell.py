@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from openclef.benchmarking.cell import Cell
+import openclef
+from openclef.augment import Views
+from openclef.benchmarking.cell import Cell, Grid
 from openclef.benchmarking.competitor import Competitor
+from openclef.benchmarking.judging import _hash_of_training
+from openclef.benchmarking.kept import hash_of
+from openclef.protocol.network import Finetuning
 from openclef.task import Task
 
 CELL = Cell(Task("a/af", "binary", ("af",), ("af",)), "I", "probe", 1.0, Competitor("clef"), ())
@@ -38,3 +43,17 @@ def test_names_are_cut_to_what_a_folder_may_be_called(name, tmp_path):
 
 def test_a_name_of_just_so_many_bytes_is_kept():
     assert replace(CELL, competitor=Competitor("é" * 50)).place.name == "é" * 50
+
+
+def test_other_recorded_noise_trains_in_a_folder_beside_and_none_leaves_the_name(tmp_path):
+    names = []
+    for content in (b"one", b"other", b"one"):
+        (tmp_path / "noise.npz").write_bytes(content)
+        views = Views(noise_file=str(tmp_path / "noise.npz"))
+        key = replace(CELL, protocol="finetune").key(Grid(finetuning=Finetuning(views=views)))
+        names.append(_hash_of_training(key, "cpu"))
+    assert names[0] == names[2] != names[1]
+    key = replace(CELL, protocol="finetune").key(Grid())
+    decisive = ("task", "label_share", "weights", "architecture", "stores", "seeds", "seed", "finetuning")
+    before = {name: key[name] for name in decisive} | {"openclef": openclef.__version__, "device": "cpu"}
+    assert _hash_of_training(key, "cpu") == hash_of(before)[:12]
