@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
 import yaml
 
+import openclef
 from openclef import cli
-from openclef.commands.benchmarking import parse_models, read_config
+from openclef.benchmarking import grid
+from openclef.commands.benchmarking import benchmark, parse_models, read_config
 from openclef.model import save_encoder
 from openclef.protocol.baselines import random_encoder
 
@@ -51,6 +54,29 @@ def test_a_benchmark_from_the_command_line(folder, store, tmp_path, capsys):
     assert [each["name"] for each in about["settings"]["conditions"]] == ["lead II", "noise 10 dB"]
     assert about["settings"]["finetuning"]["epochs"] == 2
     assert about["models"][0]["sources"] == [folder, folder]
+
+
+def test_defaults_are_those_of_the_function(monkeypatch):
+    parameters = inspect.signature(openclef.benchmark).parameters.values()
+    made = []
+
+    def stops(*given, **settings):
+        made.append((given, settings))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grid, "benchmark", stops)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(["--stores", "stores/a", "--out", "runs/a"])
+    given, settings = made[0]
+    assert given == ([], ["stores/a"], "runs/a")
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+
+    def plain(value):
+        return list(value) if isinstance(value, (list, tuple)) else value
+
+    assert {name: plain(value) for name, value in settings.items()} == {
+        name: plain(value) for name, value in defaults.items()
+    }
 
 
 def test_baselines_alone_and_the_page(store, tmp_path, capsys):
