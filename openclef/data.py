@@ -1,12 +1,12 @@
 """Batches for pretraining: two views of each window, made on the device.
 
 Nothing is drawn from global random state: the order of an epoch is a function of (seed, epoch), and leads and
-augmentation are functions of (seed, epoch, step, rank), so a resumed run is the same run.
+augmentation are functions of (seed, epoch, step, part), so a resumed run is the same run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,7 +19,7 @@ from openclef.pool import Pool
 from openclef.preprocessing import Preprocessing
 from openclef.threads import in_threads
 
-__all__ = ["Batch", "Batches", "epoch_order", "make_batch", "seeded"]
+__all__ = ["Batch", "Batches", "epoch_order", "make_batch", "part_bounds", "seeded"]
 
 # On a CPU so many windows are filtered and augmented at a time: their signals stay in the caches, and in memory that
 # is already there. On a GPU a batch is one piece.
@@ -56,6 +56,14 @@ class Batch:
         self.first, self.second = first, second
         self.risk, self.completeness, self.subject = risk, completeness, subject
 
+    @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """Join batches into one, in their order."""
+        if len(batches) == 1:
+            return batches[0]
+        names = ("first", "second", "risk", "completeness", "subject")
+        return cls(**{name: torch.cat([getattr(each, name) for each in batches]) for name in names})
+
 
 def seeded(device: torch.device | str, *keys: int) -> torch.Generator:
     """Return a generator whose state is a pure function of the given integers.
@@ -69,14 +77,25 @@ def seeded(device: torch.device | str, *keys: int) -> torch.Generator:
     return torch.Generator(device=device).manual_seed(state % (2**63))
 
 
-def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of an epoch: a permutation of 0..n-1 that is a function of (seed, epoch).
+def epoch_order(n: int, seed: int, epoch: int, part: int | None = None) -> np.ndarray:
+    """Return the order of an epoch: a permutation of 0..n-1 that is a function of (seed, epoch) and of a part, if any.
 
     Example:
         >>> epoch_order(5, seed=0, epoch=1).tolist() == epoch_order(5, seed=0, epoch=1).tolist()
         True
     """
-    return np.random.default_rng(np.random.SeedSequence([seed, epoch])).permutation(n)
+    keys = [seed, epoch] if part is None else [seed, epoch, part]
+    return np.random.default_rng(np.random.SeedSequence(keys)).permutation(n)
+
+
+def part_bounds(n: int, parts: int) -> np.ndarray:
+    """Return where each of so many parts of 0..n-1 begins, and n; parts differ by one at most.
+
+    Example:
+        >>> part_bounds(10, 3).tolist()
+        [0, 3, 6, 10]
+    """
+    return np.arange(parts + 1) * n // parts
 
 
 def make_batch(
@@ -207,6 +226,10 @@ def _filtered(
 class Batches:
     """All batches of an epoch, for one rank; an incomplete last batch is left out.
 
+    The pool is cut into parts of neighbouring windows, in the order of stores and shards. Each batch takes as many
+    windows of each part, and a process reads the windows of its own parts only, so that it touches, and holds in
+    memory, its own part of the shards. What a batch holds depends on the number of parts, not on that of processes.
+
     Args:
         pool: the windows.
         batch_size: windows over all ranks together; each rank takes its share of every batch.
@@ -216,10 +239,12 @@ class Batches:
         rank: number of this process.
         world_size: of so many.
         device: where the batches are made.
-        shuffle: a permutation an epoch; False keeps the pool's order and draws the same views every epoch (validation).
+        parts: of the pool, a multiple of world_size; None = one for each process.
+        shuffle: a permutation of each part an epoch; False keeps the pool's order and draws the same views every
+            epoch (validation).
 
     Raises:
-        ValueError: batch_size is not a multiple of world_size, or the pool is smaller than one batch.
+        ValueError: batch_size is not a multiple of parts, or they of world_size, or the pool is smaller than one batch.
 
     Example:
         >>> import tempfile
@@ -242,12 +267,19 @@ class Batches:
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str = "cpu",
+        parts: int | None = None,
         shuffle: bool = True,
     ) -> None:
         if batch_size < 2 or batch_size % world_size:
             raise ValueError(
                 f"batch_size {batch_size} cannot be shared by {world_size} processes; "
                 "pass a multiple of their number, at least 2."
+            )
+        parts = world_size if parts is None else parts
+        if parts < 1 or parts % world_size or batch_size % parts:
+            raise ValueError(
+                f"parts is {parts} with {world_size} processes and batch_size {batch_size}; pass a multiple of the "
+                "number of processes that divides the batch, or leave it out."
             )
         if len(pool) < batch_size:
             raise ValueError(
@@ -256,33 +288,52 @@ class Batches:
             )
         self.pool, self.batch_size = pool, batch_size
         self.preprocessing, self.views = preprocessing, views
-        self.seed, self.rank, self.world_size = seed, rank, world_size
-        self.device, self.shuffle = device, shuffle
+        self.seed, self.device, self.shuffle = seed, device, shuffle
+        own = parts // world_size
+        self.parts = range(rank * own, (rank + 1) * own)
+        self.share = batch_size // parts
+        self.bounds = part_bounds(len(pool), parts)
         self.noise_bank: dict[str, torch.Tensor] | None = None
         if views.noise == "recorded" and views.noise_file is not None:
             bank = load_noise_bank(views.noise_file, fs=preprocessing.fs)
             self.noise_bank = {kind: values.to(device) for kind, values in bank.items()}
 
+    @property
+    def windows(self) -> np.ndarray:
+        """Windows of the pool that this process reads."""
+        return np.arange(self.bounds[self.parts.start], self.bounds[self.parts.stop])
+
     def __len__(self) -> int:
-        return len(self.pool) // self.batch_size
+        return int(np.diff(self.bounds).min()) // self.share
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch` from batch number `start` on; those read from shards are made one ahead."""
-        n = len(self.pool)
-        order = epoch_order(n, self.seed, epoch) if self.shuffle else np.arange(n)
-        share = self.batch_size // self.world_size
+        several = len(self.bounds) > 2
+        shown = epoch if self.shuffle else 0
+        orders = {}
+        for part in self.parts:
+            first, end = self.bounds[part : part + 2]
+            order = (
+                epoch_order(end - first, self.seed, epoch, part if several else None)
+                if self.shuffle
+                else np.arange(end - first)
+            )
+            orders[part] = first + order
 
         def make(step: int) -> Batch:
-            at = step * self.batch_size + self.rank * share
-            shown = epoch if self.shuffle else 0
-            return make_batch(
-                self.pool,
-                order[at : at + share],
-                preprocessing=self.preprocessing,
-                views=self.views,
-                generator=seeded(self.device, self.seed, shown, step, self.rank, int(self.shuffle)),
-                device=self.device,
-                noise_bank=self.noise_bank,
+            return Batch.joined(
+                [
+                    make_batch(
+                        self.pool,
+                        order[step * self.share : (step + 1) * self.share],
+                        preprocessing=self.preprocessing,
+                        views=self.views,
+                        generator=seeded(self.device, self.seed, shown, step, part, int(self.shuffle)),
+                        device=self.device,
+                        noise_bank=self.noise_bank,
+                    )
+                    for part, order in orders.items()
+                ]
             )
 
         if self.pool.resident:

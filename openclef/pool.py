@@ -145,6 +145,7 @@ class Pool:
             raise NoWindows(
                 f"no window has split {split!r}; the stores have the splits {found}; pass one of them, or 'all'."
             )
+        self._held = False
         self._resident: list[torch.Tensor | None] = [None] * len(self.stores)
         self._place: list[np.ndarray] = [np.empty(0, np.int64)] * len(
             self.stores
@@ -162,12 +163,12 @@ class Pool:
 
     @property
     def resident(self) -> bool:
-        """Whether all signals that the pool uses are held in memory (`to`)."""
-        return all(held is not None or not (self.owner == n).any() for n, held in enumerate(self._resident))
+        """Whether signals are held in memory (`to`)."""
+        return self._held
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the windows of the pool take as int16, in the leads that it draws from."""
+        """Bytes that all windows of the pool take as int16, in the leads that it draws from."""
         used = np.bincount(self.owner, minlength=len(self.stores))
         return int(
             sum(n * len(self._leads(k)) * s.samples * 2 for k, (s, n) in enumerate(zip(self.stores, used)))
@@ -176,15 +177,23 @@ class Pool:
     def _leads(self, number: int) -> list[str]:
         return list(self.stores[number].leads) if self.lead == "random" else [self.lead]
 
-    def to(self, device: torch.device | str) -> Pool:
-        """Hold the windows of the pool on `device` as int16, so that a batch is one gather; returns the pool."""
+    def to(self, device: torch.device | str, windows: np.ndarray | None = None) -> Pool:
+        """Hold windows of the pool on `device` as int16, so that a batch is one gather; returns the pool.
+
+        Args:
+            device: where.
+            windows: those that will be read, integers into the pool; None = all.
+        """
+        chosen = slice(None) if windows is None else windows
+        row, owner = self.row[chosen], self.owner[chosen]
         for number, store in enumerate(self.stores):
-            used = np.unique(self.row[self.owner == number])
+            used = np.unique(row[owner == number])
             if len(used) == 0:
                 continue
-            self._place[number] = np.zeros(len(store), np.int64)
+            self._place[number] = np.full(len(store), -1, np.int64)
             self._place[number][used] = np.arange(len(used))
             self._resident[number] = torch.from_numpy(store.read_raw(used, self._leads(number))).to(device)
+        self._held = True
         return self
 
     def read(self, number: int, rows: np.ndarray, lead: torch.Tensor) -> tuple[torch.Tensor, bool]:
@@ -200,13 +209,14 @@ class Pool:
             that no sample is missing (only a CPU looks, a GPU would have to wait for the answer).
         """
         store, resident = self.stores[number], self._resident[number]
-        if resident is None:
+        place = self._place[number][rows] if resident is not None else rows
+        if resident is None or (place < 0).any():  # windows of another process's part are not held
             offset = store.leads.index(self.lead) if self.lead != "random" else 0
             raw = torch.from_numpy(_read_each(store, rows, lead.cpu().numpy() + offset))
         elif resident.device.type == "cpu":
-            raw = torch.from_numpy(resident.numpy()[self._place[number][rows], lead.cpu().numpy()])
+            raw = torch.from_numpy(resident.numpy()[place, lead.cpu().numpy()])
         else:
-            raw = resident[torch.from_numpy(self._place[number][rows]).to(resident.device), lead]
+            raw = resident[torch.from_numpy(place).to(resident.device), lead.to(resident.device)]
         if raw.device.type == "cpu" and not (raw.numpy() == MISSING).any():
             return (raw.to(lead.device).to(torch.float32) * store.scale)[:, None, :], True
         raw = raw.to(lead.device, non_blocking=True)
@@ -214,18 +224,19 @@ class Pool:
         return torch.where(raw == MISSING, torch.nan, signal)[:, None, :], False
 
 
-def fits(pools: Sequence[Holdable], device: torch.device | str) -> bool:
+def fits(pools: Sequence[Holdable], device: torch.device | str, processes: int = 1) -> bool:
     """Tell whether pools may be held on a device: in half of what is free on a GPU, else in `RESIDENT_BYTES`.
 
     Args:
         pools: what would be held, each with its `nbytes`.
         device: where.
+        processes: that share the pools, each on a device of its own.
 
     Example:
         >>> fits([], "cpu")
         True
     """
-    needed = sum(pool.nbytes for pool in pools)
+    needed = sum(pool.nbytes for pool in pools) // processes
     if torch.device(device).type == "cuda":
         return needed <= torch.cuda.mem_get_info(device)[0] // 2
     return needed <= RESIDENT_BYTES

@@ -74,6 +74,7 @@ def pretrain(
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008
     optimisation: Optimisation = Optimisation(),  # noqa: B008
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    parts: int | None = None,
     accelerator: str = "auto",
     devices: int | str = "auto",
     save_seconds: float = 300.0,
@@ -111,6 +112,8 @@ def pretrain(
         preprocessing: rate (Hz), length (s), band (Hz) and normalisation; travels with the encoder.
         optimisation: optimiser and schedule.
         precision: "32-true" or "bf16-mixed".
+        parts: of the pool, from each of which a batch takes equal shares; each process reads its own parts only. None =
+            one for each process. A run of several processes equals one of a single process with as many parts.
         accelerator: "cpu", "cuda" or "auto".
         devices: devices of this host; "auto" takes what torchrun or SLURM started, else one.
         save_seconds: a checkpoint is also written within an epoch after so many seconds.
@@ -185,21 +188,23 @@ def pretrain(
         )
     config |= {
         "processes": fabric.world_size,
+        "parts": fabric.world_size if parts is None else parts,
         "device": fabric.device.type,
         "pool_sha256": pool.fingerprint(),
     }
-    pools = [each for each in (pool, held_out) if each is not None]
-    if fits(pools, fabric.device):
-        for each in pools:
-            each.to(fabric.device)
     common = {
         "preprocessing": preprocessing,
         "views": views,
         "rank": fabric.global_rank,
         "world_size": fabric.world_size,
         "device": fabric.device,
+        "parts": parts,
     }
     batches = Batches(pool, batch_size=batch_size, seed=seed, **common)
+    pools = [each for each in (pool, held_out) if each is not None]
+    if fits(pools, fabric.device, fabric.world_size):
+        for each in pools:
+            each.to(fabric.device, Batches(each, batch_size=batch_size, **common).windows)
     torch.manual_seed(seed)
     net = BACKBONES[backbone](leads=1, normalisation=normalisation)
     module = METHODS[method](net, **{name: value for name, value in settings.items() if name in accepted})
@@ -265,7 +270,10 @@ def _try_one_step(module: Any, pool: Any, common: dict[str, Any]) -> None:
     from openclef.data import Batches
 
     few = Batches(
-        pool, batch_size=2, shuffle=False, **(common | {"rank": 0, "world_size": 1, "device": "cpu"})
+        pool,
+        batch_size=2,
+        shuffle=False,
+        **(common | {"rank": 0, "world_size": 1, "device": "cpu", "parts": None}),
     )
     with torch.no_grad():
         module.eval()(next(few.epoch(0)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from openclef.augment import Views
-from openclef.data import Batches, epoch_order, make_batch, seeded
+from openclef.data import Batches, epoch_order, make_batch, part_bounds, seeded
 from openclef.pool import Pool
 from openclef.preprocessing import Preprocessing
 from openclef.record import Record
@@ -117,7 +117,7 @@ def test_an_epoch_is_a_permutation_and_can_start_anywhere(small_store: Store) ->
 def test_ranks_share_a_batch_and_draw_their_own_noise(small_store: Store) -> None:
     pool = Pool([small_store], risk="age_sex")
     common = {"batch_size": 8, "preprocessing": PREPROCESSING, "views": PLAIN, "seed": 1}
-    (whole,) = list(Batches(pool, **common).epoch(0))[:1]
+    (whole,) = list(Batches(pool, **common, parts=2).epoch(0))[:1]
     parts = [next(iter(Batches(pool, **common, rank=rank, world_size=2).epoch(0))) for rank in (0, 1)]
     assert torch.equal(torch.cat([part.subject for part in parts]), whole.subject)
     assert torch.equal(torch.cat([part.risk for part in parts]), whole.risk)
@@ -199,3 +199,59 @@ def test_both_views_of_one_lead_share_one_filtered_signal(tones: list[Store]) ->
             torch.testing.assert_close(view, alone[window, lead], atol=1e-4, rtol=0)
         same += found[0] == found[1]
     assert 0.5 * len(index) < same < len(index)
+
+
+@pytest.mark.parametrize(("parts", "world_size"), [(2, 2), (4, 2), (3, 3), (4, 4)])
+def test_processes_read_their_own_parts_and_make_the_batches_of_one(
+    small_store: Store, parts: int, world_size: int
+) -> None:
+    settings = {
+        "preprocessing": Preprocessing(fs=100),
+        "views": Views(),
+        "batch_size": 12,
+        "parts": parts,
+        "seed": 3,
+    }
+    alone = Batches(Pool([small_store], split="all"), **settings)
+    ranks = []
+    for rank in range(world_size):
+        pool = Pool([small_store], split="all")
+        batches = Batches(pool, rank=rank, world_size=world_size, **settings)
+        pool.to("cpu", batches.windows)
+        ranks.append(batches)
+    assert sorted(np.concatenate([each.windows for each in ranks]).tolist()) == list(range(len(alone.pool)))
+    assert {len(each) for each in ranks} == {len(alone)}
+    for epoch in (0, 1):
+        for whole, *shares in zip(alone.epoch(epoch), *(each.epoch(epoch) for each in ranks), strict=True):
+            assert torch.equal(whole.first, torch.cat([share.first for share in shares]))
+            assert torch.equal(whole.second, torch.cat([share.second for share in shares]))
+            assert torch.equal(whole.subject, torch.cat([share.subject for share in shares]))
+
+
+def test_an_epoch_takes_each_window_of_each_part_once_at_most(small_store: Store) -> None:
+    pool = Pool([small_store], split="all")
+    pool.subject = np.arange(len(pool))  # to tell windows apart
+    batches = Batches(
+        pool, batch_size=8, parts=4, preprocessing=Preprocessing(fs=100), views=Views(noise="none")
+    )
+    bounds, seen = part_bounds(len(pool), 4), []
+    for batch in batches.epoch(0):
+        part = np.searchsorted(bounds, batch.subject.numpy(), side="right") - 1
+        assert part.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+        seen += batch.subject.tolist()
+    assert len(set(seen)) == len(seen) == len(batches) * 8
+
+
+def test_windows_that_are_not_held_are_read_from_the_shards(small_store: Store) -> None:
+    pool, other = Pool([small_store], split="all"), Pool([small_store], split="all")
+    other.to("cpu", np.array([3, 4]))
+    lead = torch.zeros(4, dtype=torch.long)
+    rows = pool.row[[1, 3, 4, 0]]
+    assert torch.equal(pool.read(0, rows, lead)[0], other.read(0, rows, lead)[0])
+
+
+@pytest.mark.parametrize(("parts", "world_size", "batch_size"), [(3, 2, 12), (0, 1, 8), (5, 1, 8)])
+def test_parts_that_do_not_divide_are_refused(small_store, parts, world_size, batch_size) -> None:
+    settings = {"preprocessing": Preprocessing(fs=100), "views": Views(), "batch_size": batch_size}
+    with pytest.raises(ValueError, match="multiple of the number of processes"):
+        Batches(Pool([small_store], split="all"), world_size=world_size, parts=parts, **settings)

@@ -81,7 +81,7 @@ def test_gradients_equal_one_process(terms: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pretraining_under_torchrun_equals_one_process(small_store, tmp_path: Path) -> None:
-    """The whole command, without random augmentation: the same losses, one run folder, an encoder that loads."""
+    """The whole command, augmentation and all: the same losses, one run folder, an encoder that loads."""
     import pandas as pd
 
     import openclef
@@ -89,7 +89,7 @@ def test_pretraining_under_torchrun_equals_one_process(small_store, tmp_path: Pa
     config = tmp_path / "config.yaml"
     config.write_text(
         "{risk: age_sex, lead: I, epochs: 2, batch_size: 16, projector_dim: 16, preprocessing: {fs: 100}, "
-        "views: {noise: none, mask_probability: 0.0}, optimisation: {learning_rate: 0.001, schedule: cosine}}"
+        "parts: 2, optimisation: {learning_rate: 0.001, schedule: cosine}}"
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
