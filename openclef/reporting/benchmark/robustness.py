@@ -6,23 +6,16 @@ import pandas as pd
 
 from openclef.reporting.benchmark.panels import Value, dot_panel
 from openclef.reporting.benchmark.tables import Tables
+from openclef.reporting.benchmark.variations import Variation, variation_section
 from openclef.reporting.benchmark.views import (
     View,
     in_order,
     judged_otherwise,
-    main_metrics,
     metric_words,
-    of_measured_tasks,
-    open_first,
-    rows_of,
-    side_by_side,
-    styles_of,
     task_name,
-    tasks_of,
-    views_of,
 )
-from openclef.reporting.drawing import Style, among, with_key
-from openclef.reporting.markup import Html, Section, element, folded, join, number, table
+from openclef.reporting.drawing import Style, among
+from openclef.reporting.markup import Html, Section, folded, number, table
 from openclef.reporting.values import better, decimals, fixed, interval, model_order
 
 AS_RECORDED = "as recorded"
@@ -42,35 +35,20 @@ def robustness_section(tables: Tables) -> Section:
         >>> (folder / "benchmark.json").write_text("{}") and robustness_section(read_tables(folder)).anchor
         'robustness'
     """
-    rows = of_measured_tasks(main_metrics(tables.metrics[tables.metrics["part"] == ""]))
-    changed = rows[rows["condition"] != ""]
-    if changed.empty:
-        said = "No condition was judged; pass conditions=[openclef.Condition(noise_snr_db=10)], for example."
-        return Section("robustness", "Robustness", element("p", said, class_="missing"))
-    rows = rows[rows["label_share"] == changed["label_share"].max()]
-    about = element(
-        "p",
-        "Models fitted on recordings as they are, judged on the same test recordings after a change. Age and "
-        "sex alone do not read the ECG and do not change. Changes are differences of two values and have no "
-        "interval of their own here.",
+    return variation_section(
+        tables,
+        Variation(
+            column="condition",
+            anchor="robustness",
+            title="Robustness",
+            absent="No condition was judged; pass conditions=[openclef.Condition(noise_snr_db=10)], for example.",
+            about="Models fitted on recordings as they are, judged on the same test recordings after a change. Age and "
+            "sex alone do not read the ECG and do not change. Changes are differences of two values and have no "
+            "interval of their own here.",
+            panel=_panel,
+            values=_values,
+        ),
     )
-    styles = styles_of(tables)
-    views = views_of(rows[rows["condition"] != ""], tables)
-    body = open_first(views, lambda view: _view(rows, view, tables, styles, whole=view == views[0]))
-    return Section("robustness", "Robustness", join([about, body]))
-
-
-def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool) -> Html:
-    here = rows_of(rows, view)
-    tasks = tasks_of(here[here["condition"] != ""], tables)
-    here = here[here["task"].isin(tasks)]
-    alone = among(styles, here.loc[here["condition"] != "", "model"], hollow=False)
-    panels = [_panel(here[here["task"] == task], task, view, alone) for task in tasks]
-    drawn = with_key(alone, side_by_side(tasks, panels))
-    if not whole:
-        return drawn
-    words = "Values and changes as a table, with age and sex appended too"
-    return join([drawn, folded(words, _table(here, tasks))])
 
 
 def _panel(rows: pd.DataFrame, task: str, view: View, alone: dict[str, Style]) -> Html:
@@ -140,7 +118,7 @@ def robustness_reading(rows: pd.DataFrame, metric: str) -> str:
     return f"Worse than as recorded, the intervals do not overlap: {said}."
 
 
-def _table(rows: pd.DataFrame, tasks: list[str]) -> Html:
+def _values(rows: pd.DataFrame, tasks: list[str]) -> Html:
     lines = []
     for task in tasks:
         of = rows[rows["task"] == task]
@@ -167,4 +145,5 @@ def _table(rows: pd.DataFrame, tasks: list[str]) -> Html:
                     + [number(each["n"])]
                 )
     headings = ["task", "model", "metric", "condition", "value [95 % interval]", "change", "n"]
-    return table(headings, lines, caption="Values under each condition, and their change", numeric=4)
+    every = table(headings, lines, caption="Values under each condition, and their change", numeric=4)
+    return folded("Values and changes as a table, with age and sex appended too", every)

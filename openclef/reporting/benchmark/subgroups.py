@@ -9,22 +9,15 @@ import pandas as pd
 
 from openclef.reporting.benchmark.panels import Value, dot_panel
 from openclef.reporting.benchmark.tables import Tables
+from openclef.reporting.benchmark.variations import Variation, variation_section
 from openclef.reporting.benchmark.views import (
     View,
     judged_otherwise,
-    main_metrics,
     metric_words,
-    of_measured_tasks,
-    open_first,
-    rows_of,
-    side_by_side,
-    styles_of,
     task_name,
-    tasks_of,
-    views_of,
 )
-from openclef.reporting.drawing import Style, among, with_key
-from openclef.reporting.markup import Html, Section, element, folded, join, number, table
+from openclef.reporting.drawing import Style, among
+from openclef.reporting.markup import Html, Section, folded, number, table
 from openclef.reporting.values import better, interval, model_order
 
 _KINDS = ("sex", "age_band", "store")
@@ -46,35 +39,20 @@ def subgroups_section(tables: Tables) -> Section:
         >>> (folder / "benchmark.json").write_text("{}") and subgroups_section(read_tables(folder)).anchor
         'subgroups'
     """
-    rows = of_measured_tasks(main_metrics(tables.metrics[tables.metrics["condition"] == ""]))
-    parted = rows[rows["part"] != ""]
-    if parted.empty:
-        said = 'No subgroup was judged; pass by=("sex", "age_band") to openclef.benchmark.'
-        return Section("subgroups", "Subgroups", element("p", said, class_="missing"))
-    rows = rows[rows["label_share"] == parted["label_share"].max()]
-    about = element(
-        "p",
-        "The same fitted models on parts of the judged records. Groups with few positives have wide intervals, "
-        "and a label can be measurable in one group and not in another; a higher or lower value may come from "
-        "easier or harder records.",
+    return variation_section(
+        tables,
+        Variation(
+            column="part",
+            anchor="subgroups",
+            title="Subgroups",
+            absent='No subgroup was judged; pass by=("sex", "age_band") to openclef.benchmark.',
+            about="The same fitted models on parts of the judged records. Groups with few positives have wide "
+            "intervals, and a label can be measurable in one group and not in another; a higher or lower value may "
+            "come from easier or harder records.",
+            panel=_panel,
+            values=_values,
+        ),
     )
-    styles = styles_of(tables)
-    views = views_of(rows[rows["part"] != ""], tables)
-    body = open_first(views, lambda view: _view(rows, view, tables, styles, whole=view == views[0]))
-    return Section("subgroups", "Subgroups", join([about, body]))
-
-
-def _view(rows: pd.DataFrame, view: View, tables: Tables, styles: dict[str, Style], *, whole: bool) -> Html:
-    here = rows_of(rows, view)
-    alone = among(styles, here["model"], hollow=False)
-    tasks = tasks_of(here[here["part"] != ""], tables)
-    panels = [_panel(here[here["task"] == task], task, view, alone) for task in tasks]
-    every = here[here["task"].isin(tasks)]
-    drawn = with_key(alone, side_by_side(tasks, panels))
-    if not whole:
-        return drawn
-    words = f"All {len(every):,} values as a table, with age and sex appended too"
-    return join([drawn, folded(words, _table(every, tasks))])
 
 
 def part_order(parts: list[str]) -> list[str]:
@@ -174,7 +152,7 @@ def subgroups_reading(rows: pd.DataFrame) -> str:
     return f"Intervals that do not overlap: {'; '.join(said[:3])}{more}."
 
 
-def _table(rows: pd.DataFrame, tasks: list[str]) -> Html:
+def _values(rows: pd.DataFrame, tasks: list[str]) -> Html:
     places = [
         {name: i for i, name in enumerate(order)}
         for order in (tasks, part_order(list(rows["part"])), model_order(rows["model"]))
@@ -195,4 +173,5 @@ def _table(rows: pd.DataFrame, tasks: list[str]) -> Html:
         for row in records
     ]
     headings = ["task", "part", "model", "metric", "value [95 % interval]", "n"]
-    return table(headings, lines, caption="Values by part of the records", numeric=4)
+    every = table(headings, lines, caption="Values by part of the records", numeric=4)
+    return folded(f"All {len(rows):,} values as a table, with age and sex appended too", every)
