@@ -285,7 +285,6 @@ def _batch(given: argparse.Namespace, folder: Path) -> pd.DataFrame:
 
 
 def _ranks(given: argparse.Namespace, folder: Path) -> pd.DataFrame:
-    """The command itself, alone and through torchrun; the first of two epochs warms up."""
     store = folder / "noise"
     _write_store(store, 1000)
     print("ranks: openclef pretrain, batch 64 over all processes, 1,000 records of 10 s at 100 Hz")
