@@ -107,7 +107,7 @@ def benchmark(
         finetuning: Settings of "finetune" and "scratch".
         batch_size: Windows embedded at a time.
         device: Where to compute, for example "cuda"; None = as `openclef.evaluate` has it.
-        min_positives: Fewest positives and negatives of a label that enters a mean.
+        min_positives: Fewest positives and negatives of a label that enters a mean, and fewest records of a regression.
         seed: Of label budgets, draws and permutations.
         quiet: Print nothing.
 

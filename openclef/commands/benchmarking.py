@@ -257,7 +257,12 @@ def _parser() -> Any:
     add("--permutations", type=int, default=1000, help="of each comparison")
     add("--batch_size", type=int, default=256, help="windows embedded at a time")
     add("--device", type=str | None, default=None, help="where to compute, as cuda")
-    add("--min_positives", type=int, default=10, help="fewest positives and negatives of a label in a mean")
+    add(
+        "--min_positives",
+        type=int,
+        default=10,
+        help="fewest positives and negatives of a label in a mean, and records of a regression",
+    )
     add("--seed", type=int, default=0, help="of label budgets, draws and permutations")
     add("--quiet", type=bool, default=False, help="print tables only")
     add("--report", type=bool, default=True, help="write report.html too (needs plotly)")

@@ -100,7 +100,8 @@ def evaluate(
         batch_size: Windows embedded at a time.
         device: Where to embed, for example "cuda"; None = where each encoder is. Networks train there, or, for None,
             on a GPU where there is one.
-        min_positives: Fewest positives and negatives of a label that enters the macro mean.
+        min_positives: Fewest positives and negatives of a label that enters the macro mean, and fewest records of a
+            regression.
         seed: Seed of label budgets and draws.
         conditions: Under which the fitted model predicts the judged split as well, for example noise
             (`openclef.Condition`); one that these stores or this model cannot have is left out, and `.note` says so.

@@ -233,13 +233,14 @@ def compare(
         labels only runs on the same draws of subjects are compared.
 
     Raises:
-        ValueError: If the results differ in task, split or records, or hold no such model, or one is no `Result`.
+        ValueError: If the results differ in task, split or records, or hold no such model, one is no `Result`, or
+            there are too few positives and negatives or records.
 
     Example:
         >>> about = {"model": "m", "seed": 0, "task": "t", "protocol": "probe", "lead": "I", "store": "a",
         ...          "label_share": 1.0, "condition": "", "split": "test", "label": "sbp", "kind": "regression"}
         >>> rows = [about | {"record_id": str(r), "subject_id": str(r), "target": float(r), "score": r + 2.0}
-        ...         for r in range(9)]
+        ...         for r in range(12)]
         >>> result = Result(pd.DataFrame(), pd.DataFrame(rows), "m")
         >>> table = compare(result, result, metric="mae", draws=9, permutations=9)
         >>> table[["value", "low", "high", "p"]].values.tolist()
@@ -259,6 +260,11 @@ def compare(
         fitting = [name for name in METRICS if (name in OF_CLASSES) != (first.kind == "regression")]
         raise ValueError(
             f"metric is {metric!r} and {first_about['task']} is {first.kind}; pass metric= one of {', '.join(fitting)}."
+        )
+    if first.kind == "regression" and len(first.keys) < min_positives:
+        raise ValueError(
+            f"{first_about['task']} has {len(first.keys)} judged records, fewer than {min_positives}; nothing to "
+            "compare."
         )
     matching = [second.labels.index(label) for label in first.labels]
     found = paired_difference(

@@ -12,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from openclef.metrics import apply_temperature, fit_temperature
-from openclef.statistics import bootstrap, measurable_labels
+from openclef.statistics import Estimate, bootstrap, measurable_labels
 
 MIN_POSITIVES = 10
-"""A label with fewer positives or negatives among the judged records is reported apart, outside the mean."""
+"""A label with fewer positives or negatives among the judged records is reported apart, outside the mean; of fewer
+records no error of a regression is reported."""
 
 COLUMNS = ("model", "task", "protocol", "lead", "metric", "value", "low", "high", "n", "seeds")
+_OF_NUMBERS = ("mae", "rmse", "r2", "r")
 _GROUP = ["model", "task", "protocol", "lead", "label_share"]
 _AFTER = ("label_share", "condition", "part", "note")
 _AGE_BANDS = (0, 40, 60, 75, 150)
@@ -119,7 +121,8 @@ def metrics_of(
         by: Give metrics by part as well: columns of the table ("store", "sex") or "age_band".
         draws: Bootstrap draws over subjects and seeds.
         seed: Seed of the draws.
-        min_positives: Fewest positives and negatives of a label that enters the mean.
+        min_positives: Fewest positives and negatives of a label that enters the mean, and fewest records of a
+            regression, whose metrics are else NaN, with a note.
 
     Returns:
         A table with the columns model, task, protocol, lead, metric, value, low, high, n, seeds, and after them
@@ -132,10 +135,10 @@ def metrics_of(
         >>> about = {"model": "m", "seed": 0, "task": "t", "protocol": "probe", "lead": "I", "store": "a",
         ...          "label_share": 1.0, "condition": "", "split": "test", "label": "sbp", "kind": "regression"}
         >>> rows = [about | {"record_id": str(r), "subject_id": str(r), "target": float(r), "score": r + 2.0}
-        ...         for r in range(9)]
+        ...         for r in range(12)]
         >>> table = metrics_of(pd.DataFrame(rows), draws=10)
         >>> table.loc[table.metric == "mae", ["value", "n", "seeds"]].to_dict("records")
-        [{'value': 2.0, 'n': 9, 'seeds': 1}]
+        [{'value': 2.0, 'n': 12, 'seeds': 1}]
     """
     judged = predictions[predictions["split"] == split]
     if not len(judged):
@@ -203,9 +206,12 @@ def _metrics(
 
     settings: dict[str, Any] = {"draws": draws, "seed": seed, "least": least}
     if stacked.kind == "regression":
+        if n < least:
+            nothing = Estimate(np.nan, np.nan, np.nan)
+            return [row(metric, nothing, note=f"not measurable: {n} records") for metric in _OF_NUMBERS]
         return [
             row(metric, bootstrap(metric, target, stacked.score, stacked.subject, **settings).macro())
-            for metric in ("mae", "rmse", "r2", "r")
+            for metric in _OF_NUMBERS
         ]
     kept = measurable_labels(target, least)
     positives = (target == 1).sum(0)

@@ -354,6 +354,18 @@ def test_a_task_that_asks_for_age_stands_in_no_average_with_age_and_sex(write_st
     assert set(found.ranks["model"]) == {"a", "b", "random_encoder"}
 
 
+def test_a_regression_of_few_records_enters_no_average_and_no_comparison(write_store, planted, few, tmp_path):
+    store = write_store(tmp_path / "store", records=20)  # eight in test
+    models = {"a": planted(0.2), "b": planted(2.0)}
+    ask = {"tasks": "tiny/age", **few, "min_positives": 10}
+    found = openclef.benchmark(models, store, tmp_path / "out", **ask)
+    assert found.metrics["value"].isna().all()
+    assert set(found.metrics.loc[found.metrics["part"] == "", "note"]) == {"not measurable: 8 records"}
+    for table in (found.comparisons, found.averages, found.ranks):
+        assert table.empty
+    assert "not measurable" in openclef.report(found.folder).read_text()
+
+
 def test_trainings_may_have_fewer_seeds(store, planted, few, tmp_path):
     ask = {**few, "seeds": (0, 1), "training_seeds": (0,), "finetuning": Finetuning(epochs=1)}
     architecture = random_encoder("resnext1d_small", preprocessing=planted().preprocessing)

@@ -186,6 +186,23 @@ def test_without_metadata_there_is_no_age_and_sex(tmp_path):
         evaluate("age_sex", store, "tiny/age")
 
 
+def test_a_regression_of_few_records_has_no_values_and_says_so(tmp_path):
+    features, rows = people(23)  # nine in test: 6 to 9, 16 to 19, and 22
+    rows = [row | {"split": "test" if i == 22 else row["split"]} for i, row in enumerate(rows)]
+    store = write(tmp_path / "few", features, rows)
+    few = evaluate(Planted(), store, "tiny/age", append_age_sex=False, draws=10)
+    assert few.metrics["metric"].tolist() == ["mae", "rmse", "r2", "r"]
+    assert few.metrics[["value", "low", "high"]].isna().all(axis=None)
+    assert set(few.metrics["note"]) == {"not measurable: 9 records"}
+    assert set(few.metrics["n"]) == {9}
+    with pytest.raises(ValueError, match="tiny/age has 9 judged records, fewer than 10; nothing to compare"):
+        compare(few, few, metric="mae")
+    asked = evaluate(Planted(), store, "tiny/age", append_age_sex=False, draws=10, min_positives=9)
+    assert asked.metrics["value"].notna().all()
+    assert set(asked.metrics["note"]) == {""}
+    assert compare(asked, asked, metric="mae", min_positives=9, draws=5, permutations=5)["p"].item() == 1
+
+
 def test_seeds_are_kept_and_their_mean_reported(store):
     models = [Planted(noise=1.0, seed=s) for s in range(3)]
     result = evaluate(models, store, "tiny/af", append_age_sex=False, draws=50)
