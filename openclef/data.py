@@ -15,7 +15,7 @@ import torch
 from openclef.augment import Views, draw_leads, make_view
 from openclef.noise import load_noise_bank
 from openclef.noise_synthesis import synthetic_bank
-from openclef.pool import Pool
+from openclef.pool import Pool, send
 from openclef.preprocessing import Preprocessing
 from openclef.threads import in_threads
 
@@ -148,7 +148,7 @@ def make_batch(
             available.shape[1],
             same_lead_probability=views.same_lead_probability,
             generator=generator,
-            available=torch.from_numpy(available).to(device),
+            available=send(available, device),
         )
         step = _WINDOWS_AT_A_TIME if torch.device(device).type == "cpu" else len(at)
         parts = [slice(start, start + step) for start in range(0, len(at), step)]
@@ -179,14 +179,14 @@ def make_batch(
         order.append(at)
     both = [torch.cat(firsts), torch.cat(seconds)]
     if len(order) > 1:
-        back = torch.from_numpy(np.argsort(np.concatenate(order))).to(device)
+        back = send(np.argsort(np.concatenate(order)), device)
         both = [each.index_select(0, back) for each in both]
     return Batch(
         first=both[0],
         second=both[1],
-        risk=torch.from_numpy(pool.risk[index]).to(device),
-        completeness=torch.from_numpy(pool.completeness[index]).to(device),
-        subject=torch.from_numpy(pool.subject[index]).to(device),
+        risk=send(pool.risk[index], device),
+        completeness=send(pool.completeness[index], device),
+        subject=send(pool.subject[index], device),
     )
 
 

@@ -17,15 +17,16 @@ SEARCH = 1000  # lengths tried for the FFT, from the shortest
 DRIFT = 1e-3  # samples that the window's end may be off; twice the least where no length is so close
 
 
-def fill_gaps(signal: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def fill_gaps(signal: Tensor, look: bool = True) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Interpolate gaps linearly and hold ends.
 
     Args:
         signal: (batch, lead, time), NaN or infinite where missing.
+        look: Whether to look if anything is missing at all, for which a program waits until a GPU is done.
 
     Returns:
         The filled signal, and the first and last recorded positions, each (batch, lead, 1); None for both
-        where nothing is missing. A lead without any sample becomes zeros, recorded from end to end.
+        where nothing was found missing. A lead without any sample becomes zeros, recorded from end to end.
 
     Example:
         >>> nan = float("nan")
@@ -33,7 +34,7 @@ def fill_gaps(signal: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         tensor([[[1., 1., 2., 3., 3.]]])
     """
     recorded = torch.isfinite(signal)
-    if bool(recorded.all()):
+    if look and bool(recorded.all()):
         return signal, None, None
     length = signal.shape[-1]
     position = torch.arange(length, device=signal.device)
@@ -51,6 +52,23 @@ def fill_gaps(signal: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         torch.where(empty, 0, first),
         torch.where(empty, length - 1, last),
     )
+
+
+@lru_cache(maxsize=64)
+def source_samples(samples: int, ratio: float, device: torch.device) -> Tensor:
+    """Return the sample of the source at which each sample of the window lies; each lasts until the next.
+
+    Args:
+        samples: Of the window.
+        ratio: The source's sampling rate by the window's.
+        device: Where the answer is; it is shared, not to be changed.
+
+    Example:
+        >>> source_samples(5, 0.5, torch.device("cpu")).tolist()
+        [0, 0, 1, 1, 2]
+    """
+    with torch.inference_mode(False):
+        return (torch.arange(samples, dtype=torch.float64) * ratio + 1e-6).long().to(device)
 
 
 def filter_by_fft(

@@ -17,10 +17,12 @@ from openclef.risk import SCORES
 from openclef.shards import MISSING
 from openclef.store import Store
 
-__all__ = ["NoWindows", "Pool", "fits", "training_pool", "validation_pool", "without_inputs"]
+__all__ = ["NoWindows", "Pool", "fits", "send", "training_pool", "validation_pool", "without_inputs"]
 
 # Without a GPU, signals up to this size are held in memory; more is read from the shards.
 RESIDENT_BYTES = 4 * 2**30
+
+_ROWS_AT_A_TIME = 512  # windows that are read before they are sent to a device
 
 
 class Holdable(Protocol):
@@ -146,6 +148,7 @@ class Pool:
                 f"no window has split {split!r}; the stores have the splits {found}; pass one of them, or 'all'."
             )
         self._held = False
+        self._complete = [False] * len(self.stores)  # known of what is held: no sample is missing
         self._resident: list[torch.Tensor | None] = [None] * len(self.stores)
         self._place: list[np.ndarray] = [np.empty(0, np.int64)] * len(
             self.stores
@@ -192,7 +195,15 @@ class Pool:
                 continue
             self._place[number] = np.full(len(store), -1, np.int64)
             self._place[number][used] = np.arange(len(used))
-            self._resident[number] = torch.from_numpy(store.read_raw(used, self._leads(number))).to(device)
+            leads = self._leads(number)
+            held = torch.empty((len(used), len(leads), store.samples), dtype=torch.int16, device=device)
+            self._complete[number] = True
+            for start in range(0, len(used), _ROWS_AT_A_TIME):
+                part = slice(start, start + _ROWS_AT_A_TIME)
+                raw = store.read_raw(used[part], leads)
+                self._complete[number] &= not (raw == MISSING).any()
+                held[part] = torch.from_numpy(raw)
+            self._resident[number] = held
         self._held = True
         return self
 
@@ -206,22 +217,42 @@ class Pool:
 
         Returns:
             (n, 1, time) float32 in the store's unit, NaN = missing, on the device of `lead`; and whether it is known
-            that no sample is missing (only a CPU looks, a GPU would have to wait for the answer).
+            that no sample is missing. On a GPU that is asked of all windows held, once: to ask it of these ones, a
+            program would wait for the GPU.
         """
         store, resident = self.stores[number], self._resident[number]
         place = self._place[number][rows] if resident is not None else rows
+        complete = self._complete[number]
         if resident is None or (place < 0).any():  # windows of another process's part are not held
             offset = store.leads.index(self.lead) if self.lead != "random" else 0
-            raw = torch.from_numpy(_read_each(store, rows, lead.cpu().numpy() + offset))
+            drawn = _read_each(store, rows, lead.cpu().numpy() + offset)
         elif resident.device.type == "cpu":
-            raw = torch.from_numpy(resident.numpy()[place, lead.cpu().numpy()])
+            drawn = resident.numpy()[place, lead.cpu().numpy()]
         else:
-            raw = resident[torch.from_numpy(place).to(resident.device), lead.to(resident.device)]
-        if raw.device.type == "cpu" and not (raw.numpy() == MISSING).any():
-            return (raw.to(lead.device).to(torch.float32) * store.scale)[:, None, :], True
-        raw = raw.to(lead.device, non_blocking=True)
+            drawn = None
+            raw = resident[send(place, resident.device), lead.to(resident.device)].to(lead.device)
+        if drawn is not None:
+            complete = not (drawn == MISSING).any()
+            raw = send(drawn, lead.device)
         signal = raw.to(torch.float32) * store.scale
-        return torch.where(raw == MISSING, torch.nan, signal)[:, None, :], False
+        return (signal if complete else torch.where(raw == MISSING, torch.nan, signal))[:, None, :], complete
+
+
+def send(array: np.ndarray, device: torch.device | str) -> torch.Tensor:
+    """Return an array as a tensor on a device, without waiting for what a GPU has yet to do.
+
+    Args:
+        array: numbers; on the CPU the tensor shares their memory.
+        device: where to.
+
+    Example:
+        >>> send(np.arange(3), "cpu")
+        tensor([0, 1, 2])
+    """
+    tensor = torch.from_numpy(array)
+    if torch.device(device).type == "cuda":  # what is copied from other memory is waited for
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def fits(pools: Sequence[Holdable], device: torch.device | str, processes: int = 1) -> bool:

@@ -115,7 +115,7 @@ class Preprocessing:
         """
         return self.standardise(self.filter(signal, fs), self.valid(signal, fs))
 
-    def filter(self, signal: Tensor, fs: float, complete: bool = False) -> Tensor:
+    def filter(self, signal: Tensor, fs: float, complete: bool | None = None) -> Tensor:
         """Fill gaps, resample and band-pass.
 
         Gaps are interpolated linearly. Beyond its first and last sample a signal is continued by its odd
@@ -125,7 +125,8 @@ class Preprocessing:
         Args:
             signal: (batch, lead, time), NaN where missing; `seconds` long or shorter (missing at the end).
             fs: Its sampling rate in Hz.
-            complete: Whether it is known that no sample is missing, so that none is looked for.
+            complete: Whether no sample is missing, where that is known; None = look, for which a program waits until a
+                GPU is done.
 
         Returns:
             (batch, lead, samples), float32, in the unit given, on the signal's device.
@@ -149,7 +150,9 @@ class Preprocessing:
         span = self._span(signal, fs)
         with torch.autocast(signal.device.type, enabled=False):
             if self.filtering == "fft":
-                filled, first, last = (signal.float(), None, None) if complete else fill_gaps(signal.float())
+                filled, first, last = (
+                    (signal.float(), None, None) if complete else fill_gaps(signal.float(), complete is None)
+                )
                 return filter_by_fft(
                     filled,
                     first,
@@ -225,6 +228,8 @@ class Preprocessing:
         """
         import torch
 
+        from openclef.filtering import source_samples
+
         self._check_signal(signal, fs)
         length = signal.shape[-1]
         recorded = torch.isfinite(signal)
@@ -233,9 +238,7 @@ class Preprocessing:
         last = torch.where(recorded, position, -1).amax(-1, keepdim=True)
         if self.is_filled_by(length, fs):
             last = torch.where(last == length - 1, self._span(signal, fs), last)
-        # Sample j of the window lies at j * fs / self.fs source samples; each of those lasts until the next.
-        source = (torch.arange(self.samples, dtype=torch.float64) * (fs / self.fs) + 1e-6).long()
-        source = source.to(signal.device)
+        source = source_samples(self.samples, fs / self.fs, signal.device)
         return (source >= first) & (source <= last)
 
     def is_filled_by(self, samples: int, fs: float) -> bool:
