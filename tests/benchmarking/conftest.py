@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import openclef
+from openclef.benchmarking import judging
 from openclef.preprocessing import Preprocessing
 from openclef.record import Record
 from openclef.store import StoreWriter
@@ -110,3 +111,17 @@ def bench(store, models, tmp_path_factory):
         baselines=("random_encoder", "age_sex"),
         **FEW,
     )
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Names of what is evaluated."""
+    made = []
+    judge = judging.evaluate
+
+    def counted(model, *given, **settings):
+        made.append(settings["name"])
+        return judge(model, *given, **settings)
+
+    monkeypatch.setattr(judging, "evaluate", counted)
+    return made

@@ -6,7 +6,7 @@ import pytest
 
 from openclef.protocol.evaluation import evaluate
 from openclef.protocol.ledger import COLUMNS, FILE, count_looks, read_looks
-from tests.protocol.test_evaluation import Planted, people, write
+from tests.protocol.planted import Planted, people, write
 
 
 @pytest.fixture
