@@ -9,7 +9,8 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 import lightning_fabric
 import pandas as pd
 import torch
+from lightning_fabric.strategies import DDPStrategy
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
@@ -25,9 +27,10 @@ from openclef.checkpoint import read_checkpoint, write_checkpoint
 from openclef.optimisation import Optimisation, learning_rate_at
 from openclef.store import write_atomically
 
-__all__ = ["EpochBatches", "fit", "make_fabric"]
+__all__ = ["EpochBatches", "fit", "make_fabric", "make_optimizer"]
 
 ASK_STEPS = 16
+LOST_AFTER = timedelta(minutes=10)  # of silence, after which the others give a process up
 
 
 class EpochBatches(Protocol):
@@ -85,12 +88,18 @@ def make_fabric(precision: str = "32-true", devices: int | str = "auto", acceler
         accelerator=accelerator,
         devices=int(devices),
         num_nodes=nodes,
-        strategy="ddp" if several else "auto",
+        strategy=DDPStrategy(timeout=LOST_AFTER) if several else "auto",
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()
     if several:
         atexit.register(_leave_group)
+        found = torch.distributed.get_world_size() if torch.distributed.is_initialized() else fabric.world_size
+        if found != fabric.world_size:
+            raise ValueError(
+                f"{found} processes were started on {nodes} host(s), not {devices} on each; start as many processes on "
+                "every host, for example torchrun --nnodes 2 --nproc_per_node 4."
+            )
     return fabric
 
 
@@ -196,13 +205,7 @@ def fit(
         3.0
     """
     state = read_checkpoint(folder)
-    optimizer = torch.optim.AdamW(
-        module.parameters() if groups is None else groups,
-        lr=optimisation.learning_rate,
-        betas=optimisation.betas,
-        weight_decay=optimisation.weight_decay,
-        fused=fabric.device.type in ("cpu", "cuda"),
-    )
+    optimizer = make_optimizer(module.parameters() if groups is None else groups, optimisation, fabric.device)
     history: list[dict[str, float]] = []
     first_epoch = first_step = 0
     seen: list[Any] = []
@@ -217,6 +220,7 @@ def fit(
         history, first_epoch, first_step = state["history"], state["epoch"], state["step"]
         seen = [{name: value.to(fabric.device) for name, value in each.items()} for each in state["seen"]]
         kept = state.get("kept", {})
+    _check_same_start(fabric, folder, first_epoch, first_step)
     wrapped, optimizer = fabric.setup(module, optimizer)
     if state is not None:
         optimizer.load_state_dict(state["optimizer"])
@@ -271,7 +275,7 @@ def fit(
                     save(epoch, step + 1)
                     saved_at = time.monotonic()
                     if asked:
-                        _leave(shown, folder, epoch, step + 1)
+                        _leave(fabric, shown, folder, epoch, step + 1)
             _check_finite(seen, epoch, step)
             seconds = time.monotonic() - started
             row = {"epoch": float(epoch + 1), "learning_rate": rate, **summarise(seen)}
@@ -292,13 +296,51 @@ def fit(
                 if after_epoch is not None:
                     after_epoch(row)
             if _any_rank(fabric, interruption.asked) and epoch + 1 < epochs:
-                _leave(shown, folder, epoch + 1, 0)
+                _leave(fabric, shown, folder, epoch + 1, 0)
     if writer is not None:
         writer.close()
     if kept:
         module.load_state_dict(kept)
     module.eval()
     return history
+
+
+def _check_same_start(fabric: Any, folder: Path, epoch: int, step: int) -> None:
+    """Refuse processes that found different checkpoints, as they do where the run folder is not shared."""
+    if fabric.world_size == 1:
+        return
+    starts = fabric.all_gather(torch.tensor([epoch, step], device=fabric.device)).view(-1, 2)
+    if bool((starts != starts[0]).any()):
+        raise ValueError(
+            f"processes resume {folder} at different places, (epoch, step) {starts.tolist()}; put the run folder where "
+            "all hosts see the same files, or delete its checkpoint.pt everywhere."
+        )
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter] | Sequence[dict[str, Any]],
+    optimisation: Optimisation,
+    device: torch.device,
+) -> torch.optim.Optimizer:
+    """Return the optimiser of a run: AdamW, fused.
+
+    Args:
+        parameters: all, or groups, each a dict with "params".
+        optimisation: its settings.
+        device: where the parameters are.
+
+    Example:
+        >>> weights = [nn.Parameter(torch.zeros(1))]
+        >>> make_optimizer(weights, Optimisation(learning_rate=0.1), torch.device("cpu")).param_groups[0]["lr"]
+        0.1
+    """
+    return torch.optim.AdamW(
+        parameters,
+        lr=optimisation.learning_rate,
+        betas=optimisation.betas,
+        weight_decay=optimisation.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )
 
 
 def _kept(outcome: Any) -> dict[str, torch.Tensor]:
@@ -330,7 +372,8 @@ def _any_rank(fabric: Any, asked: bool) -> bool:
     return bool(fabric.all_reduce(torch.tensor(float(asked), device=fabric.device), reduce_op="sum") > 0)
 
 
-def _leave(console: Console | None, folder: Path, epoch: int, step: int) -> None:
+def _leave(fabric: Any, console: Console | None, folder: Path, epoch: int, step: int) -> None:
+    fabric.barrier()  # a process that ends makes launchers end the others, rank 0 in the middle of its checkpoint too
     if console is not None:
         console.print(
             f"Asked to stop: saved {folder} at epoch {epoch}, step {step}. Run the same command to resume."

@@ -7,6 +7,7 @@ several times as long; everything else, and everything on other devices, is PyTo
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -37,10 +38,10 @@ def convolve_same(signal: Tensor, weight: Tensor, bias: Tensor | None, stride: i
         tensor([2., 3., 2.])
     """
     device = signal.device.type
-    if torch.is_autocast_enabled(device):
+    if device != "meta" and torch.is_autocast_enabled(device):
         kind = torch.get_autocast_dtype(device)
         signal, weight, bias = signal.to(kind), weight.to(kind), None if bias is None else bias.to(kind)
-    with torch.autocast(device, enabled=False):
+    with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
         samples, kernel = signal.shape[1], weight.shape[2]
         total = max(0, (-(-samples // stride) - 1) * stride + kernel - samples)
         if total % 2:  # one more sample after than before; the convolution's own padding is symmetric

@@ -22,7 +22,7 @@ from openclef.speed.flops import forward_flops, training_flops
 from openclef.speed.profiling import profiled
 from openclef.speed.timing import Timing, Work, interleave
 from openclef.store import Store
-from openclef.training import make_fabric
+from openclef.training import make_fabric, make_optimizer
 
 __all__ = ["embedding_rates", "training_rates"]
 
@@ -123,14 +123,7 @@ def _pretraining_step(backbone: nn.Module, batch: Batch, precision: str) -> Call
     """One step as `openclef.training.fit` does it."""
     fabric = make_fabric(FABRIC_PRECISION[precision], devices=1, accelerator=batch.first.device.type)
     module = METHODS["clef"](backbone).to(fabric.device).train()
-    settings = Optimisation()
-    optimizer = torch.optim.AdamW(
-        module.parameters(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = make_optimizer(module.parameters(), Optimisation(), fabric.device)
     wrapped, optimizer = fabric.setup(module, optimizer)
 
     def step() -> None:

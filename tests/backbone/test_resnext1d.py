@@ -166,3 +166,9 @@ def test_wrong_signals_are_refused(shape: tuple[int, ...], message: str) -> None
 def test_wrong_settings_are_refused(settings: dict) -> None:
     with pytest.raises(ValueError, match="pass"):
         BACKBONES["resnext1d_small"](**settings)
+
+
+def test_shapes_can_be_had_without_memory() -> None:
+    """On the meta device, as tools do that count operations or plan memory."""
+    with torch.device("meta"):
+        assert BACKBONES["resnext1d_large"]()(torch.empty(3, 1, 4999)).shape == (3, 2048)
