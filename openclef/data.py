@@ -115,7 +115,8 @@ def make_batch(
         index: (B,) integers into the pool.
         preprocessing: the model's; `filter` comes before augmentation, `standardise` last.
         views: how a view differs from its source.
-        generator: all randomness comes from it; on the same device.
+        generator: all randomness comes from it; on the same device. If that is no CPU, leads are drawn from a CPU's
+            generator of the same seed, so that they are known without waiting.
         device: where the batch is made.
         noise_bank: recorded noise, see `augment.load_noise_bank`.
 
@@ -139,17 +140,13 @@ def make_batch(
     seconds: list[torch.Tensor] = []
     order = []
     owner = pool.owner[index]
+    for_leads = generator
+    if generator.device.type != "cpu":
+        for_leads = torch.Generator().manual_seed(generator.initial_seed())
     for number in np.unique(owner):
         at = np.flatnonzero(owner == number)
         rows = pool.row[index[at]]
-        available = pool.available[number][rows]
-        leads = draw_leads(
-            len(at),
-            available.shape[1],
-            same_lead_probability=views.same_lead_probability,
-            generator=generator,
-            available=send(available, device),
-        )
+        leads = _drawn_leads(pool.available[number][rows], views, for_leads)
         step = _WINDOWS_AT_A_TIME if torch.device(device).type == "cpu" else len(at)
         parts = [slice(start, start + step) for start in range(0, len(at), step)]
         base = (
@@ -162,11 +159,11 @@ def make_batch(
             part: slice,
             number: int = int(number),
             rows: np.ndarray = rows,
-            leads: tuple[torch.Tensor, torch.Tensor] = leads,
+            leads: tuple[np.ndarray, np.ndarray] = leads,
             base: int | None = base,
         ) -> list[torch.Tensor]:
             own = generator if base is None else seeded(device, base, part.start)
-            both = _filtered(pool, number, rows[part], leads[0][part], leads[1][part], preprocessing)
+            both = _filtered(pool, number, rows[part], leads[0][part], leads[1][part], preprocessing, device)
             made = []
             for signal, valid in both:
                 view, kept = make_view(signal, preprocessing.fs, views, own, bank=noise_bank, valid=valid)
@@ -190,6 +187,18 @@ def make_batch(
     )
 
 
+def _drawn_leads(
+    available: np.ndarray, views: Views, generator: torch.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    first, second = draw_leads(
+        *available.shape,
+        same_lead_probability=views.same_lead_probability,
+        generator=generator,
+        available=torch.from_numpy(available),
+    )
+    return first.numpy(), second.numpy()
+
+
 Filtered = tuple[torch.Tensor, torch.Tensor | None]
 
 
@@ -197,30 +206,27 @@ def _filtered(
     pool: Pool,
     number: int,
     rows: np.ndarray,
-    first: torch.Tensor,
-    second: torch.Tensor,
+    first: np.ndarray,
+    second: np.ndarray,
     preprocessing: Preprocessing,
+    device: torch.device | str,
 ) -> tuple[Filtered, Filtered]:
     """Return the filtered signals of both leads of each window, and which of their samples were recorded (None = all).
 
-    Where both leads are the same one it is read and filtered once; on a GPU never, since it would have to wait to know.
+    Where both leads are the same one it is read and filtered once.
     """
-    if first.device.type == "cpu":
-        other = (first != second).nonzero().flatten()
-        twice = np.concatenate([rows, rows[other.numpy()]])
-        of_second = torch.arange(len(rows))
-        of_second[other] = len(rows) + torch.arange(len(other))
-        leads = torch.cat([first, second[other]])
-    else:
-        twice, leads = np.concatenate([rows, rows]), torch.cat([first, second])
-        of_second = len(rows) + torch.arange(len(rows), device=first.device)
-    signal, complete = pool.read(number, twice, leads)
-    fs = pool.stores[number].fs
+    other = np.flatnonzero(first != second)
+    of_second = np.arange(len(rows))
+    of_second[other] = len(rows) + np.arange(len(other))
+    leads = np.concatenate([first, second[other]])
+    signal, complete = pool.read(number, np.concatenate([rows, rows[other]]), leads, device)
+    fs, chosen = pool.stores[number].fs, send(of_second, device)
     filtered = preprocessing.filter(signal, fs, complete)
+    both = filtered[: len(rows)], filtered.index_select(0, chosen)
     if complete and preprocessing.is_filled_by(signal.shape[-1], fs):
-        return (filtered[: len(rows)], None), (filtered.index_select(0, of_second), None)
+        return (both[0], None), (both[1], None)
     valid = preprocessing.valid(signal, fs)
-    return (filtered[: len(rows)], valid[: len(rows)]), (filtered[of_second], valid[of_second])
+    return (both[0], valid[: len(rows)]), (both[1], valid.index_select(0, chosen))
 
 
 class Batches:
@@ -318,7 +324,8 @@ class Batches:
                 if self.shuffle
                 else np.arange(end - first)
             )
-            orders[part] = first + order
+            order += first
+            orders[part] = order
 
         def make(step: int) -> Batch:
             return Batch.joined(

@@ -86,10 +86,8 @@ class Pool:
         self.stores = list(stores)
         self.lead = lead
         rows, owner, values, completeness = [], [], [], []
-        subject_codes, subject_hashes = (
-            [],
-            [],
-        )  # per store: each window's subject, as a place in the store's hashes
+        # Per store: each window's subject, as a place in the store's hashes, and those.
+        subject_codes, subject_hashes = [], []
         namespaces = [store.subject_namespace for store in self.stores]
         taken: dict[str, list[pd.Series]] = {}  # per namespace: records of the stores before
         self.available: list[np.ndarray] = []  # per store: (rows of the store, lead) bool
@@ -115,7 +113,7 @@ class Pool:
                 before.append(record_ids)
             at = np.flatnonzero(chosen)
             rows.append(at)
-            owner.append(np.full(len(at), number))
+            owner.append(np.full(len(at), number, np.int16))
             of_store, hashes = store.subject_codes()
             codes, present = pd.factorize(of_store[at])
             subject_codes.append(codes)
@@ -148,7 +146,8 @@ class Pool:
                 f"no window has split {split!r}; the stores have the splits {found}; pass one of them, or 'all'."
             )
         self._held = False
-        self._complete = [False] * len(self.stores)  # known of what is held: no sample is missing
+        # Of what is held: (window, lead), whether no sample is missing.
+        self._complete: list[np.ndarray] = [np.empty((0, 0), bool)] * len(self.stores)
         self._resident: list[torch.Tensor | None] = [None] * len(self.stores)
         self._place: list[np.ndarray] = [np.empty(0, np.int64)] * len(
             self.stores
@@ -197,43 +196,43 @@ class Pool:
             self._place[number][used] = np.arange(len(used))
             leads = self._leads(number)
             held = torch.empty((len(used), len(leads), store.samples), dtype=torch.int16, device=device)
-            self._complete[number] = True
+            complete = np.empty((len(used), len(leads)), bool)
             for start in range(0, len(used), _ROWS_AT_A_TIME):
                 part = slice(start, start + _ROWS_AT_A_TIME)
                 raw = store.read_raw(used[part], leads)
-                self._complete[number] &= not (raw == MISSING).any()
+                complete[part] = (raw != MISSING).all(axis=-1)
                 held[part] = torch.from_numpy(raw)
-            self._resident[number] = held
+            self._resident[number], self._complete[number] = held, complete
         self._held = True
         return self
 
-    def read(self, number: int, rows: np.ndarray, lead: torch.Tensor) -> tuple[torch.Tensor, bool]:
-        """Read one lead of each row of a store.
+    def read(
+        self, number: int, rows: np.ndarray, lead: np.ndarray, device: torch.device | str = "cpu"
+    ) -> tuple[torch.Tensor, bool]:
+        """Read one lead of each row of a store, without waiting for what a GPU has yet to do.
 
         Args:
             number: which store.
             rows: (n,) rows of it that the pool uses.
-            lead: (n,) integers into the leads that the pool draws from, on the device where the signals are wanted.
+            lead: (n,) integers into the leads that the pool draws from.
+            device: where the signals are wanted.
 
         Returns:
-            (n, 1, time) float32 in the store's unit, NaN = missing, on the device of `lead`; and whether it is known
-            that no sample is missing. On a GPU that is asked of all windows held, once: to ask it of these ones, a
-            program would wait for the GPU.
+            (n, 1, time) float32 in the store's unit, NaN = missing; and whether no sample is missing.
         """
         store, resident = self.stores[number], self._resident[number]
         place = self._place[number][rows] if resident is not None else rows
-        complete = self._complete[number]
         if resident is None or (place < 0).any():  # windows of another process's part are not held
             offset = store.leads.index(self.lead) if self.lead != "random" else 0
-            drawn = _read_each(store, rows, lead.cpu().numpy() + offset)
-        elif resident.device.type == "cpu":
-            drawn = resident.numpy()[place, lead.cpu().numpy()]
-        else:
-            drawn = None
-            raw = resident[send(place, resident.device), lead.to(resident.device)].to(lead.device)
-        if drawn is not None:
+            drawn = _read_each(store, rows, lead + offset)
             complete = not (drawn == MISSING).any()
-            raw = send(drawn, lead.device)
+            raw = send(drawn, device)
+        else:
+            complete = bool(self._complete[number][place, lead].all())
+            if resident.device.type == "cpu":
+                raw = send(resident.numpy()[place, lead], device)
+            else:
+                raw = resident[send(place, resident.device), send(lead, resident.device)].to(device)
         signal = raw.to(torch.float32) * store.scale
         return (signal if complete else torch.where(raw == MISSING, torch.nan, signal))[:, None, :], complete
 

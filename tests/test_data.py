@@ -245,7 +245,7 @@ def test_an_epoch_takes_each_window_of_each_part_once_at_most(small_store: Store
 def test_windows_that_are_not_held_are_read_from_the_shards(small_store: Store) -> None:
     pool, other = Pool([small_store], split="all"), Pool([small_store], split="all")
     other.to("cpu", np.array([3, 4]))
-    lead = torch.zeros(4, dtype=torch.long)
+    lead = np.zeros(4, np.int64)
     rows = pool.row[[1, 3, 4, 0]]
     assert torch.equal(pool.read(0, rows, lead)[0], other.read(0, rows, lead)[0])
 

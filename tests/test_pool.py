@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 
+from openclef import data
 from openclef import pool as pools
 from openclef.augment import Views
 from openclef.data import make_batch
@@ -29,6 +35,18 @@ def _batch(pool: Pool, index: list[int], device: torch.device | str = "cpu", vie
     return make_batch(pool, np.array(index), generator=generator, **settings)
 
 
+def _store(folder: Path, missing: list[range]) -> Store:
+    """A store of one lead with a window each, in which these samples are missing."""
+    signal = np.sin(np.arange(1000) / 8)
+    writer = StoreWriter(folder / "gaps", name="gaps", scale=0.001, fs=100, leads=("I",), seconds=10)
+    records = [
+        Record(np.where(np.isin(np.arange(1000), gap), np.nan, signal)[None], 100, ("I",), f"r{number}")
+        for number, gap in enumerate(missing)
+    ]
+    writer.write_part(0, records, [{"split": "train"}] * len(records))
+    return writer.finish()
+
+
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> FakeTensorMode:
     """Tensors without numbers: whatever would have to wait for a device to know one raises."""
@@ -43,29 +61,38 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> FakeTensorMode:
         return torch.ops.aten._to_copy(self, device=ELSEWHERE, dtype=kind)
 
     monkeypatch.setattr(torch.Tensor, "to", pretend_to)
+
+    def drawn_leads(*args) -> tuple[np.ndarray, np.ndarray]:
+        with unset_fake_temporarily():  # leads have numbers: they are drawn on the CPU
+            return draw(*args)
+
+    draw = data._drawn_leads
+    monkeypatch.setattr(data, "_drawn_leads", drawn_leads)
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())  # knows no such device
     return PRETENDING
 
 
-@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("held", [True, False], ids=["held", "mapped"])
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "gaps"])
 @pytest.mark.parametrize(
     "views",
     [Views(), Views(crop_s=4.0, shift_s=0.5, noise_level_mv=None, noise_snr_db=10.0)],
     ids=["default", "all"],
 )
 def test_a_batch_is_made_on_a_device_without_waiting_for_it(
-    small_store: Store, elsewhere: FakeTensorMode, complete: bool, views: Views
+    tmp_path: Path, elsewhere: FakeTensorMode, held: bool, complete: bool, views: Views
 ) -> None:
-    pool = Pool([small_store], risk="age_sex").to("cpu")
+    pool = Pool([_store(tmp_path, [range(0) if complete else range(9)] * 4)])
+    if held:
+        pool.to("cpu")
     with elsewhere:
-        held = pool._resident[0]
-        pool._resident[0] = torch.empty(held.shape, dtype=held.dtype, device=ELSEWHERE)
-        pool._complete[0] = complete
+        if held:
+            pool._resident[0] = torch.empty((4, 1, 1000), dtype=torch.int16, device=ELSEWHERE)
         batch = _batch(pool, [3, 1, 2], ELSEWHERE, views)
         samples = 1000 if views.crop_s is None else 400
         assert batch.first.shape == batch.second.shape == (3, 1, samples)
         assert {each.device for each in vars(batch).values()} == {ELSEWHERE}
-        with pytest.raises(DataDependentOutputException):  # so would the batch have
+        with pytest.raises(DataDependentOutputException):  # as it would have in the batch
             bool(batch.first.isfinite().all())
 
 
@@ -102,24 +129,18 @@ def test_a_part_is_held_and_the_rest_is_read_from_the_shards(
         assert torch.equal(first.second, second.second)
 
 
-def test_whether_samples_are_missing_is_known_of_what_is_held(tmp_path) -> None:
-    beat = np.sin(np.arange(1000) / 8)
-    writer = StoreWriter(tmp_path / "gap", name="gap", scale=0.001, fs=100, leads=("I",), seconds=10)
-    signals = [np.where(np.arange(1000) < 100 * (number == 2), np.nan, beat)[None] for number in range(4)]
-    records = [Record(each, 100, ("I",), f"r{n}", subject_id=f"s{n}") for n, each in enumerate(signals)]
-    writer.write_part(0, records, [{"split": "train"}] * 4)
-    store = writer.finish()
-    lead = torch.zeros(2, dtype=torch.long)
-    for windows, complete in ((None, False), (np.array([0, 1]), True), (np.array([2, 3]), False)):
-        pool = Pool([store]).to("cpu", windows)
-        assert pool._complete == [complete]
-        signal, known = pool.read(0, np.array([0, 1]), lead)
-        assert known, "these windows have all samples, whatever others lack"
-        assert torch.isfinite(signal).all()
-        signal, known = pool.read(0, np.array([1, 2]), lead)
-        assert not known
-        assert torch.isnan(signal[1, 0, :100]).all()
-        torch.testing.assert_close(signal[1, 0, 100:], signal[0, 0, 100:])
+def test_whether_samples_are_missing_is_known_of_each_window(tmp_path: Path) -> None:
+    store = _store(tmp_path, [range(0), range(0), range(100), range(0)])
+    lead = np.zeros(2, np.int64)
+    for windows in (None, np.array([0, 1, 2]), np.array([3])):
+        for pool in (Pool([store]), Pool([store]).to("cpu", windows)):
+            signal, complete = pool.read(0, np.array([0, 1]), lead)
+            assert complete
+            assert torch.isfinite(signal).all()
+            signal, complete = pool.read(0, np.array([1, 2]), lead)
+            assert not complete
+            assert torch.isnan(signal[1, 0, :100]).all()
+            torch.testing.assert_close(signal[1, 0, 100:], signal[0, 0, 100:])
 
 
 def test_filters_of_incomplete_signals_do_not_depend_on_looking() -> None:
