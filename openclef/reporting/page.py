@@ -3,6 +3,8 @@
 # torch, and plotly, are imported inside: a command's help reads this file.
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 import warnings
 from collections.abc import Sequence
@@ -34,9 +36,10 @@ def report(
     """Write one self-contained HTML page about runs, or about a benchmark.
 
     Of runs it shows what was run, results, curves, risks, embeddings and ECGs; of a benchmark its tables and figures
-    (`openclef.reporting.benchmark`), and nothing of runs where there are none. The page needs no network. What is not
-    at hand (a store, an encoder of an unfinished run) is named in one line, and the rest stands. With runs the page
-    holds ECG strips and risks of single records: share it as the stores' licences allow.
+    (`openclef.reporting.benchmark`), and nothing of runs where there are none. The page needs no network, and for
+    its figures a browser of 2023 or later. What is not at hand (a store, an encoder of an unfinished run) is named in
+    one line, and the rest stands. With runs the page holds ECG strips and risks of single records: share it as the
+    stores' licences allow.
 
     Args:
         folders: A run folder, a folder of results (`Result.save`), the folder of a benchmark, a folder above several of
@@ -202,22 +205,57 @@ def _write(
 ) -> None:
     from openclef.reporting.markup import Html, element, escaped, join
 
+    body, figures = pack_figures(
+        join(element("section", element("h2", each.title), each.body, id=each.anchor) for each in sections)
+    )
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     here = files("openclef.reporting")
     content = {
         "title": escaped(heading),
         "style": here.joinpath("page.css").read_text(encoding="utf-8"),
-        "plotly": plotly_script,
+        "plotly": packed(plotly_script),
+        "figures": packed(figures),
         "script": here.joinpath("page.js").read_text(encoding="utf-8"),
         "badges": join(marks, " "),
         "about": escaped(f"openclef {openclef.__version__}, written {written}"),
         "footer": escaped(footer),
         "links": join(element("a", each.title, href=f"#{each.anchor}") for each in sections),
-        "sections": join(
-            element("section", element("h2", each.title), each.body, id=each.anchor) for each in sections
-        ),
+        "sections": body,
     }
     template = here.joinpath("page.html").read_text(encoding="utf-8")
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: Html(content[found[1]]), template)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+
+
+def pack_figures(body: str) -> tuple[str, str]:
+    """Take the figures out of a page's body: they repeat much, and are a tenth as long when they are packed together.
+
+    Args:
+        body: With the JSON of each figure in it, as `openclef.reporting.markup.figure` makes it.
+
+    Returns:
+        The body with each figure's number in that place, and the JSON of all figures.
+
+    Example:
+        >>> pack_figures('<p></p><script type="application/json">{"data":[]}</script>')
+        ('<p></p><script type="application/json">0</script>', '[{"data":[]}]')
+    """
+    figures: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        figures.append(found[2])
+        return f"{found[1]}{len(figures) - 1}{found[3]}"
+
+    numbered = re.sub(r'(<script type="application/json">)(.*?)(</script>)', number, body, flags=re.S)
+    return numbered, f"[{','.join(figures)}]"
+
+
+def packed(text: str) -> str:
+    """Compress text for the page, whose script unpacks it (`page.js`): gzip, in letters of base64.
+
+    Example:
+        >>> gzip.decompress(base64.b64decode(packed("AF"))).decode()
+        'AF'
+    """
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()

@@ -11,6 +11,7 @@ from rich.console import Console
 from openclef.record import Record
 from openclef.reporting.risk import print_risk, risk_table, write_risk_figure
 from openclef.store import Store, StoreWriter
+from tests.reporting.packs import packs_of
 
 
 def _store(folder, ages: list[float]) -> Store:
@@ -56,7 +57,7 @@ def test_the_figure_is_a_page(tmp_path) -> None:
     with pytest.raises(KeyError, match="holds no risk"):
         write_risk_figure(store, "score2", tmp_path / "figure.html")
     write_risk_figure(store, "old", tmp_path / "figure.html")
-    assert '"title":{"text":"Age, in years"}' in (tmp_path / "figure.html").read_text()
+    assert '"title":{"text":"Age, in years"}' in packs_of((tmp_path / "figure.html").read_text())["figures"]
 
 
 def test_the_figure_counts_every_known_window(tmp_path) -> None:
@@ -66,7 +67,7 @@ def test_the_figure_counts_every_known_window(tmp_path) -> None:
     write_risk_figure(store, "age_sex", page)
     text = page.read_text()
     assert "unknown for 1 of 4 windows" in text
-    assert '"name":"100%"' in text
+    assert '"name":"100%"' in packs_of(text)["figures"]
     assert "SCORE2 and SCORE2-OP from age and sex alone" in text
     assert "as a fraction" in text
     assert "<script src=" not in text, "the page opens offline"

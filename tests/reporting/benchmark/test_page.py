@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import openclef
+from openclef.reporting.benchmark import benchmark_sections
 from openclef.reporting.contents import find_contents
 from tests.reporting.benchmark_folder import write_benchmark
+from tests.reporting.packs import packs_of
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -52,6 +54,25 @@ def test_a_benchmark_alone_says_nothing_of_runs(page) -> None:
     ids = re.findall(r'\sid="([^"]+)"', body)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', body)) <= set(ids)
+
+
+def test_the_page_holds_every_figure_packed_and_is_small(page) -> None:
+    text = page.read_text()
+    given = [json.dumps(spec) for each in benchmark_sections(page.parent) for spec in _specs(str(each.body))]
+    packs = packs_of(text)
+    assert list(packs) == ["plotly", "figures"]
+    assert [json.dumps(spec) for spec in json.loads(packs["figures"])] == given
+    assert _specs(text) == list(range(len(given)))
+    assert len(given) > 50
+    assert text.count('class="plot"') == len(given)
+    assert "Plotly" in packs["plotly"]
+    assert len(text) < 2.5e6 + len("".join(str(each.body) for each in benchmark_sections(page.parent))) / 2
+
+
+def _specs(body: str) -> list[object]:
+    return [
+        json.loads(each) for each in re.findall(r'<script type="application/json">(.*?)</script>', body, re.S)
+    ]
 
 
 def test_plain_results_and_a_second_benchmark_stand_beside_it(little, tmp_path) -> None:
