@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-PRECISIONS = ("float32", "bf16")
 COLUMNS = ("source", "lead", "start_s", "seconds", "flags", "embedding")
-BATCH_SIZES = {"cpu": 64, "cuda": 512}  # on a CPU, more windows leave the caches and are no faster
 _ROW_GROUP = 4096  # windows of a parquet file that are held in memory before they are written
 
 
@@ -61,7 +59,7 @@ def embed(
         lead: Lead to embed, by name; the name of the row, where an array has only one.
         leads: Lead names of arrays with several rows, and of files that do not state them.
         unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
-        batch_size: Windows at a time; None = 64 on a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.
@@ -131,7 +129,7 @@ def embed_to_parquet(
         lead: Lead to embed, by name.
         leads: Lead names, where a source does not state them.
         unit: Unit, where a source does not state it.
-        batch_size: Windows at a time; None = 64 on a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32" or "bf16".
         progress: Show a progress bar.
@@ -212,7 +210,7 @@ def embed_store(
         store: The store.
         lead: Lead to embed, by name.
         rows: Row numbers, or a mask over all rows; None = all.
-        batch_size: Windows at a time; None = 64 on a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.
@@ -331,12 +329,14 @@ def _columns(batch: list[Piece], lead: str) -> dict[str, list[Any]]:
 def _batch_size(model: torch.nn.Module, batch_size: int | None, device: str | torch.device | None) -> int:
     import torch
 
+    from openclef.inference import default_batch_size
+
     if batch_size is not None:
         check_counts(batch_size=batch_size)
         return batch_size
     first = next(iter(model.parameters()), None)
     home = torch.device("cpu") if first is None else first.device
-    return BATCH_SIZES.get((home if device is None else torch.device(device)).type, BATCH_SIZES["cuda"])
+    return default_batch_size(home if device is None else torch.device(device))
 
 
 def _shown(items: Iterable[Any], what: str, total: int, progress: bool) -> Iterable[Any]:
@@ -390,18 +390,11 @@ def _forward(
     """(rows, time) of one lead to (rows, dim)."""
     import torch
 
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; pass one of {', '.join(PRECISIONS)}.")
-    with torch.no_grad():
-        batch = torch.from_numpy(np.ascontiguousarray(signal)).to(device)[:, None, :]
-        ready = preprocessing(batch, fs)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-            vectors = model(ready)
-        shape = (len(signal), int(model.dim))  # type: ignore[arg-type]
-        if not isinstance(vectors, torch.Tensor) or tuple(vectors.shape) != shape:
-            given = tuple(vectors.shape) if isinstance(vectors, torch.Tensor) else type(vectors).__name__
-            raise ValueError(
-                f"{type(model).__name__} gives {given} for {len(signal)} windows; it must give a tensor of "
-                f"(windows, dim), here {shape}."
-            )
-        return vectors.float().cpu().numpy()
+    from openclef.inference import embed_prepared
+
+    batch = torch.from_numpy(np.ascontiguousarray(signal)).to(device)[:, None, :]
+
+    def prepare(piece: torch.Tensor) -> torch.Tensor:
+        return preprocessing(piece, fs)
+
+    return embed_prepared(model, batch, precision, prepare=prepare).float().cpu().numpy()

@@ -319,3 +319,39 @@ def test_an_interrupted_reader_ends_with_its_error(store):
     """Batches are read in a thread ahead; what goes wrong there reaches the caller."""
     with pytest.raises(ValueError, match="lead V9 is not there"):
         embed(TinyEncoder(), store, lead="V9")
+
+
+def test_threads_and_pieces_change_nothing(store, monkeypatch):
+    """Known modules are called by several threads, others piece by piece by one; both see all windows once."""
+    from openclef.backbone import BACKBONES
+    from openclef.model import Encoder
+
+    encoder = Encoder(BACKBONES["resnext1d_small"](), Preprocessing(fs=100, seconds=4, band=(0.5, 30.0)))
+    whole = embed_store(encoder, store)
+    tiny = embed_store(TinyEncoder(), store)
+    before = torch.get_num_threads()
+    monkeypatch.setattr("openclef.inference.WINDOWS_A_THREAD", 2)
+    torch.set_num_threads(3)
+    try:
+        np.testing.assert_allclose(embed_store(encoder, store, batch_size=7), whole, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(
+            embed_store(encoder, store, batch_size=7), embed_store(encoder, store, batch_size=4)
+        )
+        np.testing.assert_allclose(embed_store(TinyEncoder(), store, batch_size=7), tiny, atol=1e-6)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_modules_that_may_keep_state_are_called_by_one_thread_only(store, monkeypatch):
+    import threading
+
+    class Counting(TinyEncoder):
+        seen = set()
+
+        def forward(self, signal):
+            self.seen.add(threading.get_ident())
+            return super().forward(signal)
+
+    monkeypatch.setattr("openclef.inference.WINDOWS_A_THREAD", 2)
+    embed_store(Counting(), store, batch_size=7)
+    assert Counting.seen == {threading.get_ident()}

@@ -27,13 +27,14 @@ def embed(
 
     Args:
         model: a run folder, a model folder, or openclef-small-sim, which comes with openclef (simulated ECGs only).
-        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'.
+        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'. A CSV file is
+            one recording; make one that lists files a store first (openclef convert files).
         out: parquet file to write; always needed.
         lead: lead to embed, by name; the name of the row, where an array has only one.
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
-        batch_size: windows at a time; 64 on a CPU and 512 on a GPU by default.
+        batch_size: windows at a time; 32 for each thread of a CPU, 512 on a GPU by default.
         device: cpu, cuda or another device of torch; a GPU where there is one by default.
         precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
     """
@@ -77,13 +78,14 @@ def predict(
 
     Args:
         model: run folder of `openclef finetune`.
-        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'.
+        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'. A CSV file is
+            one recording; make one that lists files a store first (openclef convert files).
         out: parquet file to write; always needed.
         lead: lead to predict from, by name; the name of the row, where an array has only one.
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
-        batch_size: windows at a time; 64 on a CPU and 512 on a GPU by default.
+        batch_size: windows at a time; 32 for each thread of a CPU, 512 on a GPU by default.
         device: cpu, cuda or another device of torch; a GPU where there is one by default.
         precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import nn
 
 from openclef.backbone import BACKBONES
 from openclef.data import Batch
-from openclef.embedding import BATCH_SIZES, embed_store
+from openclef.embedding import embed_store
+from openclef.inference import default_batch_size, embed_prepared
 from openclef.method import METHODS
 from openclef.model import Encoder
 from openclef.optimisation import Optimisation
@@ -147,15 +147,11 @@ def _reference_embedding(backbone: nn.Module, ready: torch.Tensor) -> Callable[[
 
 def _embedding(backbone: nn.Module, ready: torch.Tensor, precision: str) -> Callable[[], object]:
     """The forward pass as `openclef.embedding` does it."""
-
-    def autocast() -> AbstractContextManager[Any]:
-        return torch.autocast(ready.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    size = default_batch_size(ready.device)
 
     def call() -> None:
-        with torch.no_grad():
-            for part in ready.split(BATCH_SIZES[ready.device.type]):
-                with autocast():  # anew for each batch: it keeps the weights that it has cast
-                    backbone(part)
+        for part in ready.split(size):
+            embed_prepared(backbone, part, precision)
 
     return call
 

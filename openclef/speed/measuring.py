@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from openclef.embedding import BATCH_SIZES
+from openclef.inference import default_batch_size
 from openclef.preprocessing import Preprocessing
 from openclef.speed.agreement import bf16_agreement
 from openclef.speed.batches import example_batch, input_rates
@@ -136,7 +136,7 @@ def _networks(
 ) -> dict[str, list[dict[str, Any]]]:
     store = recordings.store
     batch = example_batch(recordings, batch_size, device)
-    rows = range(min(max(BATCH, BATCH_SIZES[device.type]), len(store)))
+    rows = range(min(max(BATCH, default_batch_size(device)), len(store)))
     signal = torch.from_numpy(store.read(rows, leads=["I"])).to(device)
     ready = Preprocessing(seconds=store.seconds)(signal, store.fs)
     synchronise(device)
