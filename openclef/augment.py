@@ -154,7 +154,8 @@ def make_view(
             bank=bank if views.noise == "recorded" else None,
         )
     if views.mask_probability > 0:
-        view = mask_blocks(view, views.mask_probability, views.mask_share, generator)
+        mask = mask_blocks if views.noise == "none" else _masked  # with noise, the view is a new tensor
+        view = mask(view, views.mask_probability, views.mask_share, generator)
     return view, kept
 
 
@@ -244,6 +245,13 @@ def mask_blocks(
         >>> int((masked == 0).sum())
         20
     """
+    return _masked(signal.clone(), probability, share, generator)
+
+
+def _masked(
+    signal: torch.Tensor, probability: float, share: tuple[float, float], generator: torch.Generator
+) -> torch.Tensor:
+    """As `mask_blocks`, in place."""
     import torch
 
     _check_probability("mask probability", probability)
@@ -255,15 +263,14 @@ def mask_blocks(
     if (
         signal.device.type == "cpu"
     ):  # few rows lose a block; elsewhere their number is not known without waiting
-        masked = signal.clone()
         for row in torch.nonzero(chance[0] < probability).flatten().tolist():
-            masked[row, :, int(start[row]) : int(start[row] + length[row])] = 0
-        return masked
+            signal[row, :, int(start[row]) : int(start[row] + length[row])] = 0
+        return signal
     place = torch.arange(samples, device=signal.device)
     inside = (
         (place >= start[:, None]) & (place < (start + length)[:, None]) & (chance[0] < probability)[:, None]
     )
-    return signal.masked_fill(inside[:, None], 0)
+    return signal.masked_fill_(inside[:, None], 0)
 
 
 def time_shift(signal: torch.Tensor, max_shift_samples: int, generator: torch.Generator) -> torch.Tensor:
