@@ -259,8 +259,7 @@ class Store:
             IndexError: if a row is not there.
             ValueError: if a lead is not there, or a shard is damaged.
         """
-        raw = self.read_raw(rows, leads)
-        return from_steps(raw, self.scale)
+        return from_steps(self.read_raw(rows, leads), self.scale)
 
     def subjects(self) -> np.ndarray:
         """Hashed subject ids, one a row of ``records`` (see ``hash_subjects``)."""
@@ -322,11 +321,8 @@ class Store:
         records = self.records
         columns = [column for column in score.inputs if column not in settings]
         known = {column: records[column].to_numpy() for column in columns if column in records}
-        unknown = {
-            column: np.full(len(self), "" if column == "sex" else np.nan)
-            for column in columns
-            if column not in records
-        }
+        absent = [column for column in columns if column not in records]
+        unknown = {column: np.full(len(self), "" if column == "sex" else np.nan) for column in absent}
         result = score.function(**known, **unknown, **settings)
         values = {
             column: np.broadcast_to(np.asarray(getattr(result, column), dtype=kind), len(self))
@@ -336,9 +332,8 @@ class Store:
             key: value.tolist() if hasattr(value, "tolist") else value for key, value in settings.items()
         }
         about = {"score": name, "title": score.title, "unit": score.unit, "source": score.source}
-        self._write_risk(label, values, about | {"settings": plain, "absent": sorted(unknown)})
-        degenerate = scores.describe(**values).degenerate
-        if degenerate:
+        self._write_risk(label, values, about | {"settings": plain, "absent": sorted(absent)})
+        if degenerate := scores.describe(**values).degenerate:
             warnings.warn(f"risk {label!r} of {self.name}: {degenerate}", stacklevel=2)
         return self
 
@@ -379,9 +374,8 @@ class Store:
         import pyarrow as pa
         from pyarrow import parquet
 
-        folder = self.path / "risk"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{label}.parquet"
+        path = self.path / "risk" / f"{label}.parquet"
+        path.parent.mkdir(exist_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)  # without it the risk is not there yet
         write_atomically(path, lambda temporary: parquet.write_table(pa.table(values), temporary))
         about |= {"rows": len(self), "records_sha256": self.info["records_sha256"], "sha256": sha256_of(path)}
