@@ -59,7 +59,7 @@ def embed(
         lead: Lead to embed, by name; the name of the row, where an array has only one.
         leads: Lead names of arrays with several rows, and of files that do not state them.
         unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
-        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.
@@ -129,7 +129,7 @@ def embed_to_parquet(
         lead: Lead to embed, by name.
         leads: Lead names, where a source does not state them.
         unit: Unit, where a source does not state it.
-        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32" or "bf16".
         progress: Show a progress bar.
@@ -210,7 +210,7 @@ def embed_store(
         store: The store.
         lead: Lead to embed, by name.
         rows: Row numbers, or a mask over all rows; None = all.
-        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.

@@ -41,7 +41,7 @@ def predict(
         lead: Lead to predict from, by name.
         leads: Lead names of arrays with several rows, and of files that do not state them.
         unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
-        batch_size: Windows at a time; None = 32 for each thread of a CPU, 512 on a GPU.
+        batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
         progress: Show a progress bar.

@@ -34,7 +34,7 @@ def embed(
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
-        batch_size: windows at a time; 32 for each thread of a CPU, 512 on a GPU by default.
+        batch_size: windows at a time; 64 for each thread of a CPU, 512 on a GPU by default.
         device: cpu, cuda or another device of torch; a GPU where there is one by default.
         precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
     """
@@ -85,7 +85,7 @@ def predict(
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
-        batch_size: windows at a time; 32 for each thread of a CPU, 512 on a GPU by default.
+        batch_size: windows at a time; 64 for each thread of a CPU, 512 on a GPU by default.
         device: cpu, cuda or another device of torch; a GPU where there is one by default.
         precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
     """

@@ -141,10 +141,13 @@ def _networks(
     ready = Preprocessing(seconds=store.seconds)(signal, store.fs)
     synchronise(device)
     found: dict[str, list[dict[str, Any]]] = {"training": [], "embedding": []}
+    # First what needs less: the reference's large tensors are given back to the system after each operation, unless
+    # what came before has left room for them, and a process that only embeds has no such room.
     for number, size in enumerate(sizes):
-        found["training"] += training_rates(size, precisions, batch, repeats, limits, advance)
         read = store if number == 0 else None
         found["embedding"] += embedding_rates(size, precisions, ready, repeats, limits, advance, store=read)
+    for size in sizes:
+        found["training"] += training_rates(size, precisions, batch, repeats, limits, advance)
     return found
 
 
