@@ -94,7 +94,9 @@ def make_fabric(precision: str = "32-true", devices: int | str = "auto", acceler
     fabric.launch()
     if several:
         atexit.register(_leave_group)
-        found = torch.distributed.get_world_size() if torch.distributed.is_initialized() else fabric.world_size
+        found = (
+            torch.distributed.get_world_size() if torch.distributed.is_initialized() else fabric.world_size
+        )
         if found != fabric.world_size:
             raise ValueError(
                 f"{found} processes were started on {nodes} host(s), not {devices} on each; start as many processes on "
