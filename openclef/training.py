@@ -200,7 +200,7 @@ def fit(
         ...     def __len__(self): return 100
         ...     def epoch(self, epoch, start=0): return iter([torch.tensor(3.0)] * (100 - start))
         >>> module = Slope()
-        >>> last = lambda seen: {"loss": float(seen[-1]["loss"])}
+        >>> last = lambda seen: {"loss": float(seen[-1]["loss"].detach())}
         >>> history = fit(make_fabric(accelerator="cpu"), module, Targets(), folder=Path(tempfile.mkdtemp()), epochs=2,
         ...               optimisation=Optimisation(learning_rate=0.1, schedule="cosine"), summarise=last)
         >>> round(float(module.slope), 1)
