@@ -1,20 +1,18 @@
-"""WFDB records (``.hea`` with ``.dat`` or ``.mat``): PhysioNet's format, read by the package ``wfdb``."""
+"""WFDB records (``.hea`` with ``.dat`` or ``.mat``): PhysioNet's format."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from openclef.formats.unit import millivolts
+from openclef.formats.wfdb_samples import WfdbSamples, header_lines, read_any, read_plain
 from openclef.record import Record
 from openclef.signal import canonical_lead, canonical_leads
-
-if TYPE_CHECKING:
-    import wfdb as wfdb_package
 
 _SUFFIXES = (".hea", ".dat", ".mat")
 
@@ -76,8 +74,15 @@ def read_header_line(path: str | Path) -> HeaderLine:
         HeaderLine(leads=12, fs=500.0, samples=5000, segments=0)
     """
     stem = record_stem(path)
-    with Path(f"{stem}.hea").open(encoding="utf-8", errors="replace") as file:
-        line = next((line for line in map(str.strip, file) if line and not line.startswith("#")), "")
+    return _header_line(stem, _header_text(stem))
+
+
+def _header_text(stem: Path) -> str:
+    return Path(f"{stem}.hea").read_text(encoding="utf-8", errors="replace")
+
+
+def _header_line(stem: Path, header: str) -> HeaderLine:
+    line = next(iter(header_lines(header)), "")
     found = re.fullmatch(
         r"(?P<name>[^\s/]+)(/(?P<segments>\d+))?\s+(?P<leads>\d+)"
         r"(\s+(?P<fs>[\d.eE+-]+)(/[^\s]*)?(\s+(?P<samples>\d+)(\s.*)?)?)?",
@@ -166,25 +171,24 @@ def _read(
     start_s: float,
     seconds: float | None,
 ) -> Record:
-    first = read_header_line(stem)
+    header = _header_text(stem)
+    first = _header_line(stem, header)
     if first.segments:
         raise ValueError("is a header of several segments; accepted are single records: read its segments")
     if first.leads == 0:
         raise ValueError("the header names no lead; nothing to read")
     start, stop = _stretch(first, start_s, seconds)
-    source, physical = _read_samples(stem, start, stop)
-    _check_gains(stem, source)
-    frames = set(source.samps_per_frame)
-    if len(frames) > 1:
-        raise ValueError("leads have different sampling rates; accepted is one rate: resample the source")
-    rate = float(source.fs) * frames.pop()
-    if fs is not None and not np.isclose(rate, fs):
+    source = read_plain(stem, header, start, stop)
+    if source is None:
+        source = read_any(stem, start, stop)
+        _check_gains(header, source)
+    if fs is not None and not np.isclose(source.fs, fs):
         raise ValueError(
-            f"fs is {rate:g} Hz and {fs:g} Hz is wanted; convert each rate to a store of its own"
+            f"fs is {source.fs:g} Hz and {fs:g} Hz is wanted; convert each rate to a store of its own"
         )
     if (start, stop) == (0, None):
         _check_sums(source)
-    names = canonical_leads([(lead_names or {}).get(lead, lead) for lead in source.sig_name])
+    names = canonical_leads([(lead_names or {}).get(lead, lead) for lead in source.leads])
     wanted = names if leads is None else tuple(canonical_lead(lead) for lead in leads)
     missing = [lead for lead in wanted if lead not in names]
     if missing:
@@ -194,10 +198,10 @@ def _read(
         index = names.index(lead)
         factor = millivolts(source.units[index])
         if scale is not None:
-            _check_step(lead, factor / source.adc_gain[index], scale)
-        rows.append(physical[index] * factor)
-    start_s = start / float(source.fs) if start else 0.0
-    return Record(signal=np.stack(rows), fs=rate, leads=wanted, record_id=name, start_s=start_s)
+            _check_step(lead, factor / source.gains[index], scale)
+        rows.append(source.physical[index] * factor)
+    start_s = start / first.fs if start else 0.0
+    return Record(signal=np.stack(rows), fs=source.fs, leads=wanted, record_id=name, start_s=start_s)
 
 
 def _stretch(first: HeaderLine, start_s: float, seconds: float | None) -> tuple[int, int | None]:
@@ -219,48 +223,17 @@ def _stretch(first: HeaderLine, start_s: float, seconds: float | None) -> tuple[
     return start, min(stop, first.samples) if first.samples else stop
 
 
-def _read_samples(
-    stem: Path, start: int = 0, stop: int | None = None
-) -> tuple[wfdb_package.Record, list[np.ndarray]]:
-    """The record with its digital samples, and the physical ones of each lead."""
-    # Imported here because wfdb takes 0.4 s to import.
-    import wfdb
-
-    try:
-        source = wfdb.rdrecord(str(stem), sampfrom=start, sampto=stop, physical=False, smooth_frames=False)
-        return source, source.dac(expanded=True, return_res=64)
-    except (
-        IndexError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ZeroDivisionError,
-        OverflowError,
-        MemoryError,
-    ) as error:
-        # wfdb meets these in headers that break off, that name unknown formats or impossible lengths.
-        raise ValueError(f"the header is damaged ({type(error).__name__}: {error})") from None
-    except ValueError as error:
-        if "not loaded correctly" in str(error) or "reshape" in str(error):
-            raise ValueError("the signal file is shorter than its header says; fetch it again") from None
-        raise ValueError(f"the header is damaged ({error})") from None
-
-
-def _check_gains(stem: Path, source: Any) -> None:
+def _check_gains(header: str, source: WfdbSamples) -> None:
     """Refuse leads without a stated gain: wfdb assumes 200 per mV for them, which is a guess."""
-    text = Path(f"{stem}.hea").read_text(encoding="utf-8", errors="replace")
-    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
-    for line, lead, gain in zip(lines[1:], source.sig_name, source.adc_gain):
+    for line, lead, gain in zip(header_lines(header)[1:], source.leads, source.gains):
         fields = line.split()
         stated = re.match(r"[-+]?[\d.]+([eE][-+]?\d+)?", fields[2]) if len(fields) > 2 else None
         if stated is None or float(stated[0]) == 0 or not np.isfinite(gain) or gain == 0:
             raise ValueError(f"lead {lead} states no gain, so its amplitude is unknown; add it to the header")
 
 
-def _check_sums(source: Any) -> None:
-    if any(source.skew[index] for index in range(source.n_sig)):
-        return  # wfdb has shifted the samples, and a checksum is of those before the shift
-    for lead, samples, stated in zip(source.sig_name, source.e_d_signal, source.checksum or []):
+def _check_sums(source: WfdbSamples) -> None:
+    for lead, samples, stated in zip(source.leads, source.digital, source.checksums):
         if stated and (int(samples.sum()) - int(stated)) % 65536:
             raise ValueError(
                 f"checksum of lead {lead} differs from the header's; fetch the signal file again"
