@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from openclef.database.metadata_table import drop_implausible, numbers, plain_ids
+from openclef.database.metadata_table import drop_implausible, numbers
+from openclef.database.mimic_iv_files import (
+    ECG_PATH,
+    FS,
+    SCALE,
+    SHARES,
+    SUBJECT_NAMESPACE,
+    check_tree,
+    path_columns,
+    read,
+    with_patients,
+)
 from openclef.database.plan import Database, Plan, find_folder, split_by_subject, where_to_get
-from openclef.formats.wfdb import read_wfdb
-from openclef.record import Record
 from openclef.signal import LEADS
 from openclef.store import Task
 
 LOW_EF, LVEF = "mimic_iv_lvef/low_ef", "mimic_iv_lvef/lvef"
-FS = 500.0
-SCALE = 0.005
-"""mV a step: 200 units a mV, the source's own."""
 
 PLAUSIBLE_PERCENT = (5.0, 90.0)
 """Ejection fractions outside are errors of the extraction from text; the table has some up to thousands."""
 
-SHARES = (0.8, 0.1, 0.1)
-
-_PATH = r"(?P<path>p\d{4}/p(?P<subject>\d{8})/s\d+/(?P<name>\d+))(?:\.\w+)?$"
-_is_path = re.compile(_PATH).search
 _LABELS = ("class", "label", "low_ef")
 
 
@@ -71,8 +71,7 @@ def plan(
     """
     folder = find_folder(src, DATABASE)
     rows = _read_table(folder / table, below_percent is None)
-    if not next((folder / "files").glob("p*/p*/s*/*.hea"), None):
-        raise FileNotFoundError(f"{folder} holds no record under files. {where_to_get(DATABASE)}")
+    check_tree(folder, DATABASE)
     percent, low = _targets(rows, below_percent)
     records = pd.DataFrame(
         {
@@ -86,7 +85,7 @@ def plan(
         }
     )
     if patients is not None:
-        records = _with_patients(records, folder / patients)
+        records = with_patients(records, folder / patients)
     return Plan(
         name="mimic_iv_lvef",
         title=DATABASE.title,
@@ -100,37 +99,11 @@ def plan(
             Task(LVEF, "regression", ("lvef",), ("lvef_percent",), unit="%"),
         ),
         seconds=seconds,
-        subject_namespace="mimic_iv",
+        subject_namespace=SUBJECT_NAMESPACE,
         licence=DATABASE.licence,
         source=DATABASE.url,
         citation=DATABASE.citation,
         settings={"below_percent": below_percent, "seconds": seconds},
-    )
-
-
-def read(row: dict[str, Any], *, folder: str) -> Record:
-    """Read one record of the plan.
-
-    Args:
-        row: a row of the plan's records.
-        folder: the source folder.
-
-    Returns:
-        The record in mV, leads in the standard order (the files have aVF before aVL); NaN where a sample is
-        missing.
-
-    Raises:
-        OSError: if a file is missing.
-        ValueError: if the record is damaged.
-
-    Example:
-        >>> row = {"record_id": "41420867", "_path": "files/p1000/p10001725/s41420867/41420867"}
-        >>> read(row, folder="nowhere")
-        Traceback (most recent call last):
-        FileNotFoundError: record '41420867': file 41420867.hea is missing; fetch it again
-    """
-    return read_wfdb(
-        Path(folder, row["_path"]), leads=LEADS, scale=SCALE, fs=FS, record_id=str(row["record_id"])
     )
 
 
@@ -143,9 +116,7 @@ def _read_table(path: Path, need_label: bool) -> pd.DataFrame:
         )
     head = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=100)
     names = {str(column).strip().lower(): str(column) for column in head}
-    paths = [
-        str(column) for column in head if head[column].map(lambda cell: bool(_is_path(cell.strip()))).any()
-    ]
+    paths = path_columns(head)
     last = [str(column) for column in head if str(column).strip().lower() in _LABELS] or [
         str(head.columns[-1])
     ]
@@ -158,7 +129,7 @@ def _read_table(path: Path, need_label: bool) -> pd.DataFrame:
     columns = {paths[0]: "given", names["lvef"]: "lvef"} | ({last[-1]: "label"} if need_label else {})
     table = pd.read_csv(path, usecols=list(columns), dtype=str, keep_default_na=False).rename(columns=columns)
     table = table.apply(lambda column: column.str.strip())
-    rows = pd.concat([table["given"].str.extract(_PATH), table.drop(columns="given")], axis=1)
+    rows = pd.concat([table["given"].str.extract(ECG_PATH), table.drop(columns="given")], axis=1)
     strange = rows["path"].isna()
     if strange.any():
         warnings.warn(
@@ -224,25 +195,6 @@ def _times(path: Path, paths: pd.Series) -> pd.Series:
     listed = pd.read_csv(path, usecols=["path", "ecg_time"], dtype=str, keep_default_na=False)
     times = listed.assign(path=listed["path"].str.removeprefix("files/")).drop_duplicates("path")
     return paths.map(times.set_index("path")["ecg_time"]).fillna("")
-
-
-def _with_patients(records: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Age at the ECG: the anchor's, and the years from the anchor's year; 91 stands for over 89."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; pass patients=<MIMIC-IV's hosp/patients.csv.gz>")
-    columns = ["subject_id", "gender", "anchor_age", "anchor_year"]
-    try:
-        table = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise ValueError(f"{path} lacks one of {', '.join(columns)} ({error}); fetch it again") from None
-    table = table.set_index(plain_ids(table["subject_id"]))
-    table = table[~table.index.duplicated()].reindex(records["subject_id"]).reset_index(drop=True)
-    year = pd.to_numeric(records["ecg_time"].str[:4], errors="coerce")
-    anchor = numbers(table["anchor_age"])
-    age = (anchor + year - numbers(table["anchor_year"])).where(anchor > 0)
-    above = ((age > 89) | (anchor >= 91)).astype(float).where(age.notna())
-    sex = table["gender"].map({"M": "male", "F": "female"}).fillna("")
-    return records.assign(age_years=age.where(above != 1, 90.0), age_over_89=above, sex=sex)
 
 
 DATABASE = Database(

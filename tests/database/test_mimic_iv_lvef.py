@@ -101,13 +101,13 @@ def test_only_what_the_table_names_is_opened(source, store, monkeypatch, tmp_pat
     folder = source[0]
     table = pd.read_csv(folder / "LVEF.csv")
     table[table.LVEF.between(20, 90)].head(12).to_csv(tmp_path / "some.csv", index=False)
-    opened, read = [], openclef.database.mimic_iv_lvef.read_wfdb
+    opened, read = [], openclef.database.mimic_iv_files.read_wfdb
 
     def noted(path, **more):
         opened.append(path.name)
         return read(path, **more)
 
-    monkeypatch.setattr(openclef.database.mimic_iv_lvef, "read_wfdb", noted)
+    monkeypatch.setattr(openclef.database.mimic_iv_files, "read_wfdb", noted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = openclef.convert(
