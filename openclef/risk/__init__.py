@@ -20,6 +20,7 @@ from openclef.risk.esc_2021 import region_of, score2
 from openclef.risk.patient import patient_arguments, score_patient
 from openclef.risk.result import RiskResult, Score
 from openclef.risk.summary import Description, describe
+from openclef.risk.tables import score_table
 
 SCORES: dict[str, Score] = {
     "score2": esc_2021.SCORE,
@@ -39,4 +40,5 @@ __all__ = [
     "region_of",
     "score2",
     "score_patient",
+    "score_table",
 ]
