@@ -62,7 +62,7 @@ def moved(store: Store, order: Callable[[int], np.ndarray]) -> Store:
     return wrong
 
 
-@pytest.mark.parametrize("name", ["ptb_xl", "ptb_xl_z"])
+@pytest.mark.parametrize("name", ["ptb_xl", pytest.param("ptb_xl_z", marks=pytest.mark.slow)])
 def test_linkage_holds_on_real_data(request, name):
     report = check(request.getfixturevalue(name), linkage=True)
     assert report.ok, str(report)
@@ -76,7 +76,11 @@ def test_linkage_holds_on_real_data(request, name):
 
 @pytest.mark.parametrize(
     ("name", "shift", "where"),
-    [("ptb_xl", 1, "next"), ("ptb_xl", -1, "previous"), ("ptb_xl_z", 1, "next")],
+    [
+        ("ptb_xl", 1, "next"),
+        pytest.param("ptb_xl", -1, "previous", marks=pytest.mark.slow),
+        pytest.param("ptb_xl_z", 1, "next", marks=pytest.mark.slow),
+    ],
 )
 def test_rows_shifted_by_one_are_found_and_named(request, name, shift, where):
     wrong = moved(request.getfixturevalue(name), lambda n: np.roll(np.arange(n), shift))
@@ -89,7 +93,7 @@ def test_rows_shifted_by_one_are_found_and_named(request, name, shift, where):
     "order",
     [
         lambda n: np.random.default_rng(0).permutation(n),
-        lambda n: np.arange(n)[::-1],
+        pytest.param(lambda n: np.arange(n)[::-1], marks=pytest.mark.slow),
         lambda n: np.roll(np.arange(n), 7),  # neighbours in time share era and device
     ],
     ids=["shuffled", "reversed", "shifted by 7"],
@@ -112,6 +116,7 @@ def test_one_lead_is_enough_for_linkage(ptb_xl, tmp_path):
     assert judge_linkage(toy.finish()).verdict == "linked"
 
 
+@pytest.mark.slow
 def test_linkage_is_the_same_every_time(ptb_xl):
     first = judge_linkage(ptb_xl, permutations=20, most_subjects=250)
     assert judge_linkage(ptb_xl, permutations=20, most_subjects=250) == first

@@ -161,6 +161,7 @@ def _end(processes: list[subprocess.Popen], expected: int = 0) -> None:
         assert process.returncode == expected, said[-3000:]
 
 
+@pytest.mark.slow
 def test_gradients_of_simclr_and_of_bfloat16_equal_one_process(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(GRADIENTS)

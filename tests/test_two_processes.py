@@ -69,7 +69,9 @@ def _run(processes: int, terms: str, folder: Path) -> dict:
     return torch.load(out, weights_only=True)
 
 
-@pytest.mark.parametrize("terms", ["w", "wd"], ids=["contrastive", "both"])
+@pytest.mark.parametrize(
+    "terms", [pytest.param("w", id="contrastive", marks=pytest.mark.slow), pytest.param("wd", id="both")]
+)
 def test_gradients_equal_one_process(terms: str, tmp_path: Path) -> None:
     one, two = _run(1, terms, tmp_path), _run(2, terms, tmp_path)
     assert two["loss"] == pytest.approx(one["loss"].item(), rel=1e-5)

@@ -147,7 +147,9 @@ OUTSIDE = """
 """
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1400, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "dark"), pytest.param(1400, "light", marks=pytest.mark.slow)]
+)
 def test_chromium_shows_all_of_it_without_overflow(chromium, page, width, scheme) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab = context.new_page()
