@@ -31,6 +31,7 @@ _YES_NO = [
     "hypertension",
     "stroke",
     "vascular_disease",
+    "atrial_fibrillation",
 ]
 
 PLAUSIBLE: dict[str, tuple[float, float]] = {
@@ -42,8 +43,9 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "height_cm": (20, 260),
     "weight_kg": (0.3, 650),
     "bmi": (5, 150),
-    "hba1c_mmol_mol": (5, 250),
-    "egfr_ml_min": (0, 250),
+    "hba1c_mmol_mol": (15, 250),
+    "creatinine_mg_dl": (0.05, 40),
+    "egfr_ml_min": (1, 250),
     "age_at_diabetes_years": (0, 125),
     **dict.fromkeys(_YES_NO, (0, 1)),
 }

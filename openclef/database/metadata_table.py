@@ -23,7 +23,10 @@ PLAUSIBLE = {
 }
 """Smallest and largest value that a column of numbers may hold."""
 
-YES_NO = tuple(name for name, each in QUANTITIES.items() if each.kind == "yes_no")
+YES_NO = (
+    *(name for name, each in QUANTITIES.items() if each.kind == "yes_no"),
+    "atrial_fibrillation",
+)
 """Columns of yes and no, kept as 1 and 0."""
 
 MISSING = ("", "nan", "na", "n/a", "none", "null", "nat", "<na>")

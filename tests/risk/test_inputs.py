@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from openclef.risk import score2
@@ -17,6 +18,44 @@ def test_ways_of_writing_unknown(unknown: object) -> None:
     result = score2(age_years=60, sex=["male", unknown], sbp_mmhg=[unknown, 140.0], smoker=[unknown, True])
     assert result.n_missing.tolist() == [5, 4]
     assert np.isnan(result.value).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("storage", ["str", "object", "category", "string[python]", "string[pyarrow]"])
+def test_columns_of_text_of_every_storage(storage: str) -> None:
+    words = pd.Series(["male", None, "female", "", "male"], dtype=object).astype(storage)
+    expected = [1, math.nan, 0, math.nan, 1]
+    np.testing.assert_array_equal(read_inputs({"sex": words})["sex"], expected)
+    np.testing.assert_array_equal(read_inputs({"sex": words.array})["sex"], expected)
+    with pytest.raises(ValueError, match="sex is 'Male'"):
+        read_inputs({"sex": words.astype(object).replace("male", "Male").astype(storage)})
+
+
+def test_arrays_of_text() -> None:
+    words = np.array(["male", "", "female"])
+    for array in (words, words.astype(object), words[None, :].repeat(2, 0), words.astype("U20")):
+        expected = np.broadcast_to([1, math.nan, 0], array.shape)
+        np.testing.assert_array_equal(read_inputs({"sex": array})["sex"], expected)
+    with pytest.raises(ValueError, match="sex is 'M'"):
+        read_inputs({"sex": np.array(["male", "M"])})
+    np.testing.assert_array_equal(read_inputs({"sex": pa.array(["male", None])})["sex"], [1, math.nan])
+    both = pa.chunked_array([["male"], ["", "female"]])
+    np.testing.assert_array_equal(read_inputs({"sex": both})["sex"], [1, math.nan, 0])
+
+
+@pytest.mark.parametrize(
+    "storage", ["float32", "Float64", "double[pyarrow]", "Int64", "int64[pyarrow]", "object"]
+)
+def test_columns_of_numbers_of_every_storage(storage: str) -> None:
+    column = pd.Series([140, None, 120], dtype=object).astype(storage)
+    np.testing.assert_array_equal(read_inputs({"sbp_mmhg": column})["sbp_mmhg"], [140, math.nan, 120])
+    arrow = pa.array([140, None, 120.0])
+    np.testing.assert_array_equal(read_inputs({"sbp_mmhg": arrow})["sbp_mmhg"], [140, math.nan, 120])
+
+
+@pytest.mark.parametrize("storage", ["boolean", "bool[pyarrow]", "object", "Int8"])
+def test_columns_of_yes_and_no_of_every_storage(storage: str) -> None:
+    column = pd.Series([True, None, False], dtype=object).astype(storage)
+    np.testing.assert_array_equal(read_inputs({"smoker": column})["smoker"], [1, math.nan, 0])
 
 
 def test_columns_of_pandas_and_masked_arrays() -> None:
@@ -47,6 +86,7 @@ def test_other_codes_of_sex_are_refused(sex: object) -> None:
     ("name", "value", "message"),
     [
         ("sbp_mmhg", 0, "sbp_mmhg is 0; accepted are 40 to 300"),
+        ("sbp_mmhg", 18.7, r"kPa, multiply it by 7\.50062"),
         ("sbp_mmhg", -9, "accepted are 40 to 300"),
         ("sbp_mmhg", 301, "accepted are 40 to 300"),
         ("sbp_mmhg", math.inf, "sbp_mmhg is inf"),
