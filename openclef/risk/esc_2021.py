@@ -6,13 +6,15 @@ Tables 2-4; SCORE2-OP working group, Eur Heart J 2021;42:2455 (doi 10.1093/eurhe
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from openclef.risk.inputs import SEXES, Array, Defaults, clip_age, count_missing, fill_unknown, read_inputs
+from openclef.risk.formula import by_sex, linear_predictor
+from openclef.risk.inputs import Array, Defaults, clip_age, count_missing, fill_unknown, read_inputs
 from openclef.risk.result import RiskResult, Score
+from openclef.risk.validity import outside, withhold
 
 INPUTS = ("age_years", "sex", "smoker", "diabetes", "sbp_mmhg", "total_chol_mmol_l", "hdl_mmol_l")
 REGIONS = ("low", "moderate", "high", "very_high")
@@ -107,6 +109,10 @@ SCORE2_OP_SCALES = {
 
 OLDER_FROM_YEARS = 70.0  # SCORE2 below, SCORE2-OP from here on
 VALID_YEARS = (40.0, 90.0)  # SCORE2 [40, 70), SCORE2-OP [70, 90)
+RULES = {
+    "extrapolated": "age is outside 40 to under 90 years (from 70 on SCORE2-OP)",
+    "diabetes": "SCORE2 is for people without diabetes; use score2_diabetes",
+}
 
 # Countries by ISO 3166 code (ehab309, Figure 1). Countries of North Africa and the Middle East, of which the
 # paper names a part, are left out, and so is every country outside the paper, such as the USA.
@@ -198,35 +204,20 @@ def score2(
         "hdl_mmol_l": np.where(older, 1.4, 1.3),
     }
     known = fill_unknown(values, standard, defaults)
-    value = np.full(older.shape, np.nan)
-    for code, sex_name in enumerate(SEXES):
-        for is_older, formula in ((False, _score2), (True, _score2_op)):
-            who = (known["sex"] == code) & (older == is_older) & ~np.isnan(given_age)
-            if who.any():
-                value[who] = formula({name: known[name][who] for name in INPUTS}, sex_name, region)
+    value = np.where(
+        older,
+        by_sex(partial(_score2_op, region=region), known, older),
+        by_sex(partial(_score2, region=region), known, ~older),
+    )
     flags = {
         "age_clipped": age_clipped,
-        "extrapolated": (given_age < VALID_YEARS[0]) | (given_age >= VALID_YEARS[1]),
+        "extrapolated": outside(given_age, *VALID_YEARS),
         "diabetes": values["diabetes"] == 1,
         "hdl_above_total_chol": values["hdl_mmol_l"] > values["total_chol_mmol_l"],
     }
     if strict:
-        value = _withhold(value, flags)
+        value = withhold("score2", value, flags, RULES)
     return RiskResult(value, n_missing, completeness, flags)
-
-
-def _withhold(value: Array, flags: dict[str, Array]) -> Array:
-    """Strict use: no answer outside the score's range, and a warning that says which rule."""
-    rules = {
-        "extrapolated": "age is outside 40 to under 90 years (from 70 on SCORE2-OP)",
-        "diabetes": "SCORE2 is for people without diabetes; use score2_diabetes",
-    }
-    for flag, rule in rules.items():
-        count = int(np.count_nonzero(flags[flag]))
-        if count:
-            warnings.warn(f"score2 gives no value for {count:,} of {value.size:,}: {rule}.", stacklevel=3)
-            value = np.where(flags[flag], np.nan, value)
-    return value
 
 
 def _score2(known: dict[str, Array], sex: str, region: str) -> Array:
@@ -253,28 +244,6 @@ def _score2_op(known: dict[str, Array], sex: str, region: str) -> Array:
     }
     hazard = np.exp(linear_predictor(terms, SCORE2_OP_COEFFICIENTS[sex]) - SCORE2_OP_MEAN[sex])
     return recalibrate(hazard, SCORE2_OP_BASELINE_SURVIVAL[sex], SCORE2_OP_SCALES[sex][region])
-
-
-def linear_predictor(terms: dict[str, Array], coefficients: dict[str, float]) -> Array:
-    """Sum of coefficients times terms; a name such as "age*sbp" is the product of two terms.
-
-    Args:
-        terms: Term name to one value per patient.
-        coefficients: Term name, or two joined by "*", to its coefficient.
-
-    Returns:
-        One value per patient.
-
-    Example:
-        >>> terms = {"age": np.array([1.0, 2.0]), "sbp": np.array([3.0, 4.0])}
-        >>> linear_predictor(terms, {"age": 10.0, "age*sbp": 1.0})
-        array([13., 28.])
-    """
-    total = np.zeros_like(next(iter(terms.values())))
-    for name, coefficient in coefficients.items():
-        first, _, second = name.partition("*")
-        total += coefficient * (terms[first] * terms[second] if second else terms[first])
-    return total
 
 
 def recalibrate(hazard_ratio: Array, baseline_survival: float, scales: tuple[float, float]) -> Array:

@@ -16,7 +16,14 @@ FLAGS = {
     "age_clipped": "age was outside 18 to 100 years and was clipped to it",
     "extrapolated": "age is outside the range for which the score was validated",
     "diabetes": "the score was published for people without diabetes; with diabetes use score2_diabetes",
+    "no_diabetes": "the score is for people with diabetes, and this patient is not known to have it",
+    "diabetes_after_age": "age at diagnosis of diabetes is above age, which cannot be; check the columns",
     "hdl_above_total_chol": "HDL cholesterol is above total cholesterol, which cannot be; check the columns",
+    "total_chol_out_of_range": "total cholesterol is outside the range for which the score was validated",
+    "hdl_out_of_range": "HDL cholesterol is outside the range for which the score was validated",
+    "sbp_out_of_range": "systolic blood pressure is outside the range for which the score was validated",
+    "bmi_out_of_range": "body mass index is outside the range for which the score was validated",
+    "egfr_out_of_range": "eGFR is outside the range for which the score was validated",
 }
 
 
