@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +114,93 @@ def wfdb_tree(tmp_path) -> Path:
 def write_record() -> Callable[..., np.ndarray]:
     """Function that writes a WFDB record of random values."""
     return _write_record
+
+
+def checksums(store: Path) -> dict[str, str]:
+    """SHA-256 of every file of a store."""
+    return {
+        path.relative_to(store).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(store.rglob("*"))
+        if path.is_file()
+    }
+
+
+SLOWLY = """
+import dataclasses, functools, json, sys, time
+import openclef
+from openclef.database import DATABASES
+
+name, src, dst, size, pause_s, options = sys.argv[1:]
+database = DATABASES[name]
+
+def slowly(row, read):
+    time.sleep(float(pause_s))
+    return read(row)
+
+@functools.wraps(database.plan)
+def plan(*args, **settings):
+    made = database.plan(*args, **settings)
+    return dataclasses.replace(made, part_records=int(size), read=functools.partial(slowly, read=made.read))
+
+if __name__ == "__main__":
+    DATABASES[name] = dataclasses.replace(database, plan=plan)
+    openclef.convert(name, src, dst, progress=False, **json.loads(options))
+"""
+
+
+@pytest.fixture
+def kill_and_go_on(tmp_path) -> Callable[..., Path]:
+    """Function that kills a conversion at random moments and starts it again until it is through.
+
+    The bytes must be those of a conversion that was never killed. Gives the store's folder.
+    """
+
+    def run(
+        database: str,
+        src: Path,
+        *,
+        kills: int,
+        part_records: int,
+        step: int,
+        group: bool,
+        pause_s=0.0,
+        **options,
+    ) -> Path:
+        (tmp_path / "slowly.py").write_text(SLOWLY)
+        store, whole = tmp_path / "killed", tmp_path / "whole"
+
+        def call(dst: Path, pause_s: float) -> list[str]:
+            told = [database, str(src), str(dst), str(part_records), str(pause_s), json.dumps(options)]
+            return [sys.executable, "-W", "ignore", str(tmp_path / "slowly.py"), *told]
+
+        subprocess.run(call(whole, 0), check=True, stderr=subprocess.DEVNULL)
+        choice, done, killed, groups = random.Random(kills), 0, 0, []
+        while killed < kills:
+            process = subprocess.Popen(
+                call(store, pause_s), start_new_session=True, stderr=subprocess.DEVNULL
+            )
+            groups.append(process.pid)
+            goal = done + choice.randint(0 if killed else 1, step)
+            while process.poll() is None and (done < goal or not store.exists()):
+                time.sleep(0.005)
+                done = len(list(store.glob("_parts/part-*")))
+            time.sleep(choice.uniform(0, 0.1))
+            killed += process.poll() is None
+            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+            process.wait()
+            assert not (store / "dataset.json").exists()
+        subprocess.run(call(store, 0), check=True, stderr=subprocess.DEVNULL)
+        for each in groups:  # idle workers outlive the process that was killed
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each, signal.SIGKILL)
+        assert done > 0
+        assert checksums(store) == checksums(whole)
+        return store
+
+    return run
+
+
+@pytest.fixture(name="checksums")
+def _checksums() -> Callable[[Path], dict[str, str]]:
+    """Function that gives the SHA-256 of every file of a store."""
+    return checksums

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
-import os
-import random
 import re
-import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -33,14 +27,6 @@ CALL = {
     "unit": "mV",
     "name": "mine",
 }
-
-
-def checksums(store: Path) -> dict[str, str]:
-    return {
-        path.relative_to(store).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(store.rglob("*"))
-        if path.is_file()
-    }
 
 
 def in_parts(database, size: int):
@@ -69,7 +55,7 @@ def own(tmp_path, monkeypatch):
     return folder
 
 
-def test_workers_do_not_change_the_bytes(tmp_path, own):
+def test_workers_do_not_change_the_bytes(tmp_path, own, checksums):
     one = openclef.convert("table", own, tmp_path / "one", workers=1, progress=False, **CALL)
     two = openclef.convert("table", own, tmp_path / "two", workers=2, progress=False, **CALL)
     assert checksums(one.path) == checksums(two.path)
@@ -79,7 +65,7 @@ def test_workers_do_not_change_the_bytes(tmp_path, own):
     assert not list(one.path.glob("_parts"))
 
 
-def test_an_interrupted_conversion_goes_on(tmp_path, own, monkeypatch):
+def test_an_interrupted_conversion_goes_on(tmp_path, own, monkeypatch, checksums):
     whole = openclef.convert("table", own, tmp_path / "whole", workers=1, progress=False, **CALL)
     database = DATABASES["table"]
     seen: list[str] = []
@@ -266,44 +252,8 @@ def test_one_conversion_at_a_time(tmp_path, own):
     assert len(openclef.convert("table", own, tmp_path / "s", workers=1, progress=False, **CALL)) == 38
 
 
-KILLED = """
-import dataclasses, functools, sys
-import openclef
-from openclef.database import DATABASES
-
-database = DATABASES["ptb_xl"]
-
-@functools.wraps(database.plan)
-def plan(*args, **settings):
-    return dataclasses.replace(database.plan(*args, **settings), part_records=8)
-
-if __name__ == "__main__":
-    DATABASES["ptb_xl"] = dataclasses.replace(database, plan=plan)
-    openclef.convert("ptb_xl", sys.argv[1], sys.argv[2], workers=2, progress=False, fs=100)
-"""
-
-
 @pytest.mark.slow
-def test_killed_at_random_moments(tmp_path, data_folder):
-    (tmp_path / "killed.py").write_text(KILLED)
-    call = [sys.executable, str(tmp_path / "killed.py"), str(data_folder / "ptb-xl")]
-    subprocess.run([*call, str(tmp_path / "whole")], check=True)
-    choice = random.Random(0)
-    kills, done, groups = 0, 0, []
-    while kills < 5:
-        process = subprocess.Popen([*call, str(tmp_path / "store")], start_new_session=True)
-        groups.append(process.pid)
-        goal = done + choice.randrange(1, 10)
-        while process.poll() is None and done < goal:
-            time.sleep(0.005)
-            done = len(list(tmp_path.glob("store/_parts/part-*")))
-        time.sleep(choice.uniform(0, 0.1))
-        kills += process.poll() is None
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not (tmp_path / "store/dataset.json").exists()
-    subprocess.run([*call, str(tmp_path / "store")], check=True)
-    for group in groups:  # idle workers outlive the process that was killed
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
-    assert checksums(tmp_path / "store") == checksums(tmp_path / "whole")
+def test_killed_at_random_moments(kill_and_go_on, data_folder):
+    kill_and_go_on(
+        "ptb_xl", data_folder / "ptb-xl", kills=5, part_records=8, step=10, group=False, workers=2, fs=100
+    )
