@@ -86,6 +86,8 @@ def plan(
     if lvef_table is not None:
         held_out = subjects.isin(_lvef_subjects(find_file(folder, lvef_table)))
         splits[held_out] = ""
+        if not held_out.any():
+            warnings.warn(f"no subject of {Path(lvef_table).name} is in record_list.csv", stacklevel=2)
     table = pd.DataFrame(
         {
             "record_id": chosen["record_id"],

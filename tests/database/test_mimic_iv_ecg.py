@@ -179,6 +179,9 @@ def test_subjects_of_the_lvef_task_are_held_out(source, tmp_path, capsys):
     pd.testing.assert_series_equal(made.split[~out], free.split[~out])
     told = f"{len(held)} subjects ({out.sum()} ECGs) of LVEF.csv are held out: they belong to no split"
     assert told in capsys.readouterr().err
+    (tmp_path / "other.csv").write_text("path,LVEF\nfiles/p1000/p10000001/s1/1,55\n")
+    with pytest.warns(UserWarning, match=r"no subject of other.csv is in record_list.csv"):
+        pd.testing.assert_frame_equal(plan(source, lvef_table=str(tmp_path / "other.csv")), free)
 
 
 def test_metadata_is_joined_without_dates_and_sources(source, metadata, store):
