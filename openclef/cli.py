@@ -37,7 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "openclef.commands.storing:risk",
         "add a risk score to a store; its distribution by completeness",
     ),
-    "check": ("openclef.commands.storing:check", "verify a store; --linkage true: metadata against ECGs"),
+    "check": (
+        "openclef.commands.storing:check",
+        "verify a store; --linkage true: metadata against ECGs; --metadata true: what risks rest on",
+    ),
     "pretrain": ("openclef.pretraining:pretrain", "pretrain an encoder on stores"),
     "embed": ("openclef.commands.using:embed", "embeddings of files or of a store, as parquet"),
     "finetune": ("openclef.protocol.finetuning:finetune", "train an encoder and a head on a labelled task"),

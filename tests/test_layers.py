@@ -15,7 +15,7 @@ LAYERS = {
         "formats", "shards", "task", "columns", "store_writing", "dataset_json", "store", "plausibility", "guidance",
         "noise_synthesis", "noise", "augment", "condition", "filtering", "preprocessing", "backbone", "threads",
     ],
-    2: ["loss", "head", "model", "published", "shipped", "database", "checking", "linkage", "simulator"],
+    2: ["loss", "head", "model", "published", "shipped", "database", "checking", "integrity", "linkage", "simulator"],
     3: ["pool", "data", "method", "validation", "checkpoint", "sources", "inference", "embedding", "prediction"],
     4: ["training", "pretraining"],
     5: ["protocol"],

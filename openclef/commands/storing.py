@@ -179,16 +179,23 @@ def risk(
     return 0
 
 
-def check(store: str, *, linkage: bool = False, seed: int = 0) -> int:
+def check(store: str, *, linkage: bool = False, metadata: bool = False, seed: int = 0) -> int:
     """Verify a store: name every broken invariant; exit status 1 if there is one.
 
     Args:
         store: folder of a store.
         linkage: test as well whether the metadata belong to the ECGs that they stand beside.
+        metadata: show as well what risk scores from these metadata rest on, and what they add to age and sex.
         seed: of the linkage test's permutations.
     """
     from openclef.checking import check as run
 
     report = run(store, linkage=linkage, seed=seed)
     print(report)
+    if metadata and report.ok:
+        from openclef.integrity import judge_integrity
+        from openclef.reporting.integrity import print_integrity
+        from openclef.store import open_store
+
+        print_integrity(judge_integrity(open_store(store).records))
     return 0 if report.ok else 1
