@@ -11,10 +11,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from openclef.risk.formula import by_sex, linear_predictor
-from openclef.risk.inputs import Array, Defaults, clip_age, count_missing, fill_unknown, read_inputs
+from openclef.risk.assessment import Standard, assess
+from openclef.risk.formula import linear_predictor
+from openclef.risk.inputs import Array, Defaults
 from openclef.risk.result import RiskResult, Score
-from openclef.risk.validity import outside, withhold
 
 INPUTS = ("age_years", "sex", "smoker", "diabetes", "sbp_mmhg", "total_chol_mmol_l", "hdl_mmol_l")
 REGIONS = ("low", "moderate", "high", "very_high")
@@ -109,6 +109,13 @@ SCORE2_OP_SCALES = {
 
 OLDER_FROM_YEARS = 70.0  # SCORE2 below, SCORE2-OP from here on
 VALID_YEARS = (40.0, 90.0)  # SCORE2 [40, 70), SCORE2-OP [70, 90)
+STANDARD: Standard = {
+    "smoker": 0.0,
+    "diabetes": 0.0,
+    "sbp_mmhg": lambda values: np.where(_older(values), 150.0, 120.0),
+    "total_chol_mmol_l": 6.0,
+    "hdl_mmol_l": lambda values: np.where(_older(values), 1.4, 1.3),
+}
 RULES = {
     "extrapolated": "age is outside 40 to under 90 years (from 70 on SCORE2-OP)",
     "diabetes": "SCORE2 is for people without diabetes; use score2_diabetes",
@@ -181,43 +188,38 @@ def score2(
         array(0.42857143)
     """
     region = check_region(region)
-    values = read_inputs(
-        {
-            "age_years": age_years,
-            "sex": sex,
-            "smoker": smoker,
-            "diabetes": diabetes,
-            "sbp_mmhg": sbp_mmhg,
-            "total_chol_mmol_l": total_chol_mmol_l,
-            "hdl_mmol_l": hdl_mmol_l,
-        }
-    )
-    n_missing, completeness = count_missing(values, INPUTS)
-    given_age = values["age_years"]
-    values["age_years"], age_clipped = clip_age(given_age)
-    older = values["age_years"] >= OLDER_FROM_YEARS
-    standard: dict[str, float | Array] = {
-        "smoker": 0.0,
-        "diabetes": 0.0,
-        "sbp_mmhg": np.where(older, 150.0, 120.0),
-        "total_chol_mmol_l": 6.0,
-        "hdl_mmol_l": np.where(older, 1.4, 1.3),
+    given = {
+        "age_years": age_years,
+        "sex": sex,
+        "smoker": smoker,
+        "diabetes": diabetes,
+        "sbp_mmhg": sbp_mmhg,
+        "total_chol_mmol_l": total_chol_mmol_l,
+        "hdl_mmol_l": hdl_mmol_l,
     }
-    known = fill_unknown(values, standard, defaults)
-    value = np.where(
-        older,
-        by_sex(partial(_score2_op, region=region), known, older),
-        by_sex(partial(_score2, region=region), known, ~older),
+    return assess(
+        "score2",
+        given,
+        partial(_risk, region=region),
+        standard=STANDARD,
+        valid_years=VALID_YEARS,
+        rules=RULES,
+        flags={"diabetes": lambda values: values["diabetes"] == 1},
+        defaults=defaults,
+        strict=strict,
     )
-    flags = {
-        "age_clipped": age_clipped,
-        "extrapolated": outside(given_age, *VALID_YEARS),
-        "diabetes": values["diabetes"] == 1,
-        "hdl_above_total_chol": values["hdl_mmol_l"] > values["total_chol_mmol_l"],
-    }
-    if strict:
-        value = withhold("score2", value, flags, RULES)
-    return RiskResult(value, n_missing, completeness, flags)
+
+
+def _risk(known: dict[str, Array], sex: str, region: str) -> Array:
+    older = _older(known)
+    value = np.empty(older.shape)
+    for formula, who in ((_score2, ~older), (_score2_op, older)):
+        value[who] = formula({name: column[who] for name, column in known.items()}, sex, region)
+    return value
+
+
+def _older(values: dict[str, Array]) -> Array:
+    return np.asarray(values["age_years"] >= OLDER_FROM_YEARS)
 
 
 def _score2(known: dict[str, Array], sex: str, region: str) -> Array:

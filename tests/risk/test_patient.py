@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from openclef import risk
 from openclef.risk import SCORES, patient_arguments, score_patient
+from openclef.risk.inputs import QUANTITIES
 
 COMPLETE = {
     "age_years": 50.0,
@@ -21,6 +24,30 @@ COMPLETE = {
     "sbp_mmhg": 140.0,
     "total_chol_mmol_l": 6.3,
     "hdl_mmol_l": 1.4,
+}
+EVERYTHING = COMPLETE | {
+    "age_at_diabetes_years": 45.0,
+    "hba1c_mmol_mol": 50.0,
+    "egfr_ml_min": 80.0,
+    "bp_treated": True,
+    "statin": False,
+    "bmi": 28.0,
+    "heart_failure": False,
+    "hypertension": True,
+    "stroke": False,
+    "vascular_disease": False,
+}
+NUMBERS_OF_INPUTS = {
+    "score2": 7,
+    "score2_diabetes": 10,
+    "framingham": 8,
+    "framingham_bmi": 7,
+    "prevent_cvd": 10,
+    "prevent_ascvd": 10,
+    "prevent_hf": 8,
+    "cha2ds2_vasc": 7,
+    "age": 1,
+    "age_sex": 2,
 }
 
 
@@ -59,7 +86,7 @@ def test_no_answer_comes_with_its_reason(changed: dict, message: str) -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ValueError, match="accepted are score2, age, age_sex"):
+    with pytest.raises(ValueError, match="accepted are score2, score2_diabetes, framingham"):
         score_patient("score3")
     with pytest.raises(ValueError, match="given bmi; accepted are age_years, sex"):
         score_patient("score2", **COMPLETE, bmi=25)
@@ -86,11 +113,60 @@ def test_every_listed_score_runs_on_its_inputs_and_is_a_public_function() -> Non
     for name, score in SCORES.items():
         assert score.name == name
         assert getattr(risk, name) is score.function
-        inputs = {one: np.array([COMPLETE[one]] * 3) for one in score.inputs}
+        inputs = {one: np.array([EVERYTHING[one]] * 3) for one in score.inputs}
         for _ in range(2):
             result = score.function(**inputs)
         assert result.value.shape == result.n_missing.shape == result.completeness.shape == (3,)
         assert set(result.flags) <= set(risk.result.FLAGS)
+
+
+def test_inputs_are_the_arguments_and_are_counted() -> None:
+    assert {name: len(score.inputs) for name, score in SCORES.items()} == NUMBERS_OF_INPUTS
+    for name, score in SCORES.items():
+        arguments = inspect.signature(score.function).parameters
+        assert tuple(arguments) == (*score.inputs, *score.settings), name
+        assert set(score.inputs) <= set(QUANTITIES)
+        result = score.function(**dict.fromkeys(score.inputs))
+        assert np.isnan(result.value)
+        assert (int(result.n_missing), float(result.completeness)) == (len(score.inputs), 0)
+
+
+@pytest.mark.parametrize("name", [name for name in SCORES if name not in ("age", "age_sex")])
+def test_each_unknown_input_counts_once_in_every_form(name: str) -> None:
+    inputs = SCORES[name].inputs
+    complete = {one: EVERYTHING[one] for one in inputs}
+    everything = SCORES[name].function(**complete)
+    assert int(everything.n_missing) == 0
+    for one in inputs:
+        for unknown in (None, "", float("nan")):
+            result = SCORES[name].function(**(complete | {one: unknown}))
+            assert int(result.n_missing) == 1
+            assert float(result.completeness) == pytest.approx(1 - 1 / len(inputs))
+            assert np.isnan(result.value) == (one in ("age_years", "sex"))
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_one_patient_an_array_and_a_table_agree(name: str) -> None:
+    function, inputs = SCORES[name].function, SCORES[name].inputs
+    people = pd.DataFrame([EVERYTHING, EVERYTHING | {"sex": "female", "age_years": 66, "bmi": None}])
+    people = people.set_index(pd.Index([9, 4]))
+    columns = function(**{one: people[one] for one in inputs})
+    lists = function(**{one: people[one].tolist() for one in inputs})
+    np.testing.assert_array_equal(columns.value, lists.value)
+    for place, (_, row) in enumerate(people.iterrows()):
+        alone = function(**{one: row[one] for one in inputs})
+        assert alone.value.shape == ()
+        assert float(alone.value) == pytest.approx(columns.value[place], rel=1e-12)
+        assert int(alone.n_missing) == columns.n_missing[place]
+
+
+@pytest.mark.filterwarnings("ignore:score2_diabetes")
+def test_strict_warnings_name_the_line_that_called() -> None:
+    for name, score in SCORES.items():
+        if "strict" in score.settings:
+            with pytest.warns(UserWarning, match=f"{name} gives no value for 1 of 1: age is") as caught:
+                score.function(age_years=17, sex="male", strict=True)
+            assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_torch_and_pandas_are_not_imported() -> None:
