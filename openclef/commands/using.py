@@ -136,6 +136,8 @@ def _parquet_file(out: str | None, example: str, sources: str | list[str]) -> Pa
     target = Path(out)
     if target.is_dir():
         raise ValueError(f"out is {out}, a folder; pass the parquet file to write, as {target / example}.")
+    if target.suffix != ".parquet":
+        raise ValueError(f"out is {out}; parquet is written: pass a name that ends in .parquet, as {example}.")
     from openclef.protocol.result import check_folder
 
     check_folder(target.parent)

@@ -181,6 +181,7 @@ def test_the_command_line(small_store, encoder, tmp_path, capsys, monkeypatch) -
     for wrong, message in (
         (["predict", "model", store, "--out", "a.parquet"], "mine has no head"),
         (["predict", "run", store], "out is missing"),
+        (["embed", "run", store, "--out", "e.csv"], "pass a name that ends in .parquet"),
         (["finetune", "model", store, "small/young", "b"], "does not declare the task"),
         (["finetune", "model", store, TASK, "run"], "finished run"),
         ([*given[:-1], '{"epoch": 1}'], "does not accept option 'epoch'"),
