@@ -70,6 +70,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
                 "inputs": ", ".join(s.inputs),
                 "unit": s.unit,
                 "validity": s.validity,
+                "source": s.source,
             }
             for n, s in SCORES.items()
         ]

@@ -150,33 +150,52 @@ def convert(
 
 def risk(
     store: str,
-    name: str,
+    name: str | list[str],
     *,
     label: str | None = None,
     region: Literal["low", "moderate", "high", "very_high"] | None = None,
     figure: str | None = None,
 ) -> int:
-    """Add a risk score to a store and print its distribution by completeness.
+    """Add one or more risk scores to a store and print their distributions by completeness.
 
     Args:
         store: folder of a store.
-        name: one of `openclef list risks`.
-        label: name to keep it under; the score's own by default.
+        name: one of `openclef list risks`, several as '["score2", "framingham"]', or all.
+        label: name to keep a single score under; the score's own by default.
         region: SCORE2 risk region, for scores that have one; low by default.
-        figure: HTML file for the distribution as a figure (needs the extra "report").
+        figure: HTML file for the distribution of a single score as a figure (needs the extra "report").
     """
+    from openclef.risk import SCORES, unknown_inputs
     from openclef.store import open_store
 
-    opened = open_store(store)
-    settings = {"region": region} if region is not None else {}
-    opened.add_risk(name, label=label, **settings)
+    names = list(SCORES) if name == "all" else [name] if isinstance(name, str) else list(name)
+    unknown = [each for each in names if each not in SCORES]
+    if unknown or not names:
+        raise ValueError(
+            f"risk {', '.join(unknown) or '[]'} is unknown; pass one or more of {', '.join(SCORES)}, or all."
+        )
+    if len(names) > 1 and (label is not None or figure is not None):
+        raise ValueError(f"label and figure are for one score; {len(names)} were given: add them one by one.")
+    if region is not None and not any("region" in SCORES[each].settings for each in names):
+        raise ValueError(f"{', '.join(names)} has no region; leave it out.")
     from openclef.reporting.risk import print_risk, write_risk_figure
 
-    print_risk(opened, label or name)
+    opened = open_store(store)
+    for each in names:
+        has_region = region is not None and "region" in SCORES[each].settings
+        opened.add_risk(each, label=label, **({"region": region} if has_region else {}))
+        print_risk(opened, label or each)
+        if unknown := unknown_inputs(opened.records, each):
+            print(_lacking(label or each, SCORES[each].inputs, unknown))
     if figure is not None:
-        write_risk_figure(opened, label or name, figure)
+        write_risk_figure(opened, label or names[0], figure)
         print(f"figure: {figure}")
     return 0
+
+
+def _lacking(label: str, inputs: tuple[str, ...], unknown: list[str]) -> str:
+    rest = ": it rests on age and sex alone" if set(inputs) - set(unknown) == {"age_years", "sex"} else ""
+    return f"{label}: no record has {', '.join(unknown)}{rest}."
 
 
 def check(store: str, *, linkage: bool = False, metadata: bool = False, seed: int = 0) -> int:

@@ -26,7 +26,7 @@ from openclef.risk.lip_2010 import cha2ds2_vasc
 from openclef.risk.patient import patient_arguments, score_patient
 from openclef.risk.result import RiskResult, Score
 from openclef.risk.summary import Description, describe
-from openclef.risk.tables import score_table
+from openclef.risk.tables import score_table, unknown_inputs
 
 SCORES: dict[str, Score] = {
     "score2": esc_2021.SCORE,
@@ -62,4 +62,5 @@ __all__ = [
     "score2_diabetes",
     "score_patient",
     "score_table",
+    "unknown_inputs",
 ]

@@ -67,6 +67,31 @@ def score_table(frame: pd.DataFrame, names: Sequence[str] | None = None, **setti
     return pd.DataFrame(columns, index=frame.index)
 
 
+def unknown_inputs(frame: pd.DataFrame, name: str) -> list[str]:
+    """Name the inputs of a score that no row of a table knows.
+
+    Args:
+        frame: One row a patient or record, with the columns of a store.
+        name: Key of `openclef.risk.SCORES`.
+
+    Returns:
+        The inputs whose column is absent or unknown throughout, in the score's order.
+
+    Example:
+        >>> import pandas as pd
+        >>> people = pd.DataFrame({"age_years": [50, 64], "sex": ["male", ""], "bmi": [None, None]})
+        >>> unknown_inputs(people, "prevent_hf")
+        ['smoker', 'diabetes', 'sbp_mmhg', 'egfr_ml_min', 'bp_treated', 'bmi']
+    """
+    from openclef.risk import SCORES
+
+    return [
+        each
+        for each in SCORES[name].inputs
+        if each not in frame or not (frame[each].notna() & (frame[each] != "")).any()
+    ]
+
+
 def _check_settings(scores: Sequence[Score], settings: dict[str, Any]) -> None:
     accepted = dict.fromkeys(setting for score in scores for setting in score.settings)
     wrong = [name for name in settings if name not in accepted]

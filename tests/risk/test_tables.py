@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from openclef.risk import SCORES, score_table
+from openclef.risk import SCORES, score_table, unknown_inputs
 
 PEOPLE = pd.DataFrame(
     {
@@ -68,3 +68,12 @@ def test_what_no_score_has_is_refused(names: object, settings: dict, message: st
 def test_an_implausible_value_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"total_chol_mmol_l is 213 .*mg/dL"):
         score_table(PEOPLE.assign(total_chol_mmol_l=213.0))
+
+
+def test_unknown_inputs_are_those_that_no_row_has() -> None:
+    people = PEOPLE.assign(diabetes=np.nan, statin=[None, None, 1.0, None])
+    assert unknown_inputs(people, "score2") == ["diabetes", "total_chol_mmol_l", "hdl_mmol_l"]
+    assert unknown_inputs(people, "prevent_cvd") == [
+        *("diabetes", "total_chol_mmol_l", "hdl_mmol_l", "egfr_ml_min", "bp_treated")
+    ]
+    assert unknown_inputs(people.assign(sex=""), "age_sex") == ["sex"]
