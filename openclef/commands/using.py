@@ -137,7 +137,9 @@ def _parquet_file(out: str | None, example: str, sources: str | list[str]) -> Pa
     if target.is_dir():
         raise ValueError(f"out is {out}, a folder; pass the parquet file to write, as {target / example}.")
     if target.suffix != ".parquet":
-        raise ValueError(f"out is {out}; parquet is written: pass a name that ends in .parquet, as {example}.")
+        raise ValueError(
+            f"out is {out}; parquet is written: pass a name that ends in .parquet, as {example}."
+        )
     from openclef.protocol.result import check_folder
 
     check_folder(target.parent)
