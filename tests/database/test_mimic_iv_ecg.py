@@ -18,37 +18,16 @@ from openclef.database.mimic_iv_ecg import plan as plan_ecg
 from openclef.database.mimic_iv_lvef import plan as plan_lvef
 from openclef.database.plan import split_by_subject
 from openclef.signal import LEADS
-from tests.layouts import mimic_iv_lvef as layout
+from tests.layouts import mimic_iv_ecg as layout
+from tests.layouts.mimic_iv_ecg import DAMAGED, record
 
 SUBJECTS, ECGS = 60, 80
-DAMAGED = {
-    4: "is missing",
-    5: "states no gain",
-    10: "shorter than its header says",
-    11: "checksum of lead V6",
-}
-
-
-def record(number: int) -> str:
-    return str(48000000 + 31 * number)
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """The layout with four of 80 ECGs damaged and, for those with two ECGs, the later one listed first, or a tie."""
     folder = tmp_path_factory.mktemp("mimic")
-    truth, _ = layout.write(folder, subjects=SUBJECTS)
-    listed = pd.read_csv(folder / "record_list.csv", dtype=str)
-    pairs = listed.groupby("subject_id").cumcount()
-    person = pd.factorize(listed.subject_id)[0]
-    earlier = (pairs == 1) & (person % 2 == 0)
-    listed.loc[earlier, "ecg_time"] = "2151-12-31 23:59:00"
-    listed.to_csv(folder / "record_list.csv", index=False)
-    paths = listed.set_index("study_id").path
-    cut, flipped = (folder / f"{paths[record(number)]}.dat" for number in (10, 11))
-    cut.write_bytes(cut.read_bytes()[:-2])
-    flipped.write_bytes(flipped.read_bytes()[:-1] + bytes([flipped.read_bytes()[-1] ^ 1]))
-    return folder, truth, listed
+    return folder, *layout.write(folder, subjects=SUBJECTS)
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_a_plan_declares_what_its_database_and_its_page_name(name, tmp_path):
 
 
 def test_the_published_databases_declare_the_eighteen_tasks_and_two():
-    assert set(PUBLISHED) == set(SMALL)
+    assert {name for name in PUBLISHED if DATABASES[name].tasks} == set(SMALL)
     declared = [task for database in DATABASES.values() for task in database.tasks]
     assert len(EIGHTEEN) == 18
     assert sorted(declared) == sorted((*EIGHTEEN, *BEYOND))
