@@ -3,7 +3,7 @@
 NHANES 2009-2012 has the seven inputs of SCORE2 with their real gaps, but no ECG and no outcome: this shows
 how the score behaves as guidance, not how well it predicts.
 
-    python studies/nhanes_score2/run.py --nhanes nhanes_2009_2012_adults.csv --out runs/nhanes_score2
+    python studies/nhanes_scores/score2.py --nhanes nhanes_2009_2012_adults.csv --out runs/nhanes_score2
 
 Time: a few seconds on one core. Writes missing, completeness, groups, knowledge and defaults as CSV, and
 figure.html.
