@@ -225,7 +225,7 @@ def count_missing(values: Mapping[str, Array], names: Sequence[str]) -> tuple[Ar
         (array([0, 1]), array([1. , 0.5]))
     """
     n_missing = np.asarray(np.sum([np.isnan(values[name]) for name in names], axis=0, dtype=np.int64))
-    return n_missing, np.asarray(1.0 - n_missing / len(names))
+    return n_missing, np.asarray((len(names) - n_missing) / len(names))
 
 
 def clip_age(age_years: Array, low: float = 18.0, high: float = 100.0) -> tuple[Array, Array]:
