@@ -63,7 +63,7 @@ QUANTITIES: dict[str, Quantity] = {
         "number", "age at diagnosis of diabetes in years", 0.0, 120.0, "pass an age, no calendar year"
     ),
     "hba1c_mmol_mol": Quantity("number", "HbA1c in mmol/mol", 15.0, 250.0, _HBA1C_PERCENT),
-    "creatinine_mg_dl": Quantity("number", "serum creatinine in mg/dL", 0.05, 25.0, _UMOL_L),
+    "creatinine_mg_dl": Quantity("number", "serum creatinine in mg/dL", 0.1, 25.0, _UMOL_L),
     "egfr_ml_min": Quantity(
         "number", "estimated glomerular filtration rate in mL/min/1.73 m2", 1.0, 250.0, _EGFR_ML_S
     ),

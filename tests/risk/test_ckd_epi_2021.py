@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclef.risk import egfr_ckd_epi_2021
+from openclef.risk.inputs import QUANTITIES
 
 
 def slow(creatinine: float, age: float, sex: str) -> float:
@@ -54,6 +55,17 @@ def test_unknown_and_children_have_none() -> None:
         sex=["male", "male", "male", "", "male"],
     )
     assert np.isnan(value).tolist() == [True, True, True, True, False]
+
+
+def test_whatever_creatinine_is_accepted_gives_an_egfr_that_scores_accept() -> None:
+    creatinine, kidneys = QUANTITIES["creatinine_mg_dl"], QUANTITIES["egfr_ml_min"]
+    value = egfr_ckd_epi_2021(
+        creatinine_mg_dl=[creatinine.low, creatinine.high],
+        age_years=[[18], [100]],
+        sex=[[["male"]], [["female"]]],
+    )
+    assert kidneys.low <= value.min() < 2
+    assert 240 < value.max() <= kidneys.high
 
 
 def test_umol_are_refused_by_name() -> None:

@@ -254,6 +254,23 @@ def test_rises_with_blood_pressure_and_smoking_and_falls_with_hdl(
     assert low < high
 
 
+@given(patients, st.floats(0, 1), st.floats(0, 1))
+def test_rises_with_age_within_the_validated_range(patient: dict, first: float, second: float) -> None:
+    """For measurements up to SBP 180 and cholesterol 8; interactions with age turn it round beyond."""
+    younger, older = sorted((first, second))
+    within = {
+        "sbp_mmhg": 90 + patient["age_years"] - 18,
+        "total_chol_mmol_l": 3 + 5 * first,
+        "hdl_mmol_l": 0.8 + second,
+    }
+    patient = patient | within
+    low, high = score2(**(patient | {"age_years": [40 + 28 * younger, 41 + 28 * older]})).value
+    assert high > low
+    patient = patient | {"smoker": 0, "diabetes": 0, "age_years": [70 + 18 * younger, 71 + 18 * older]}
+    low, high = score2(**patient).value
+    assert high > low
+
+
 @given(st.lists(patients, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_each_patient_stands_alone(cohort: list[dict], random) -> None:
     region = cohort[0]["region"]
