@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 # Public name -> module that defines it.
 _PUBLIC = {
     "convert": "openclef.database.conversion",
+    "extract_metadata": "openclef.database.mimic_iv.extraction",
     "simulate": "openclef.simulator.cohort",
     "simulate_metadata": "openclef.simulator.semi_synthetic",
     "open_store": "openclef.store",
