@@ -12,51 +12,69 @@ __all__ = ["simulate", "simulate_metadata", "convert", "risk", "check"]
 def simulate(
     dst: str,
     *,
+    layout: Literal["store", "mimic_iv"] = "store",
     patients: int = 2000,
     seed: int = 0,
     configuration: Literal["A", "B"] = "A",
     rho: float = 0.4,
-    records_per_patient: float = 1.0,
+    records_per_patient: float | None = None,
     missing_share: float | dict[str, float] = 0.3,
     missing_kind: Literal["at_random", "healthy"] = "at_random",
-    seconds: float = 10.0,
-    fs: float = 250.0,
+    seconds: float | None = None,
+    fs: float | None = None,
+    signals: int | None = None,
+    labevents: int | None = None,
+    damaged_share: float | None = None,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write a store of simulated patients with metadata, 12-lead ECGs and known labels.
+    """Write a store of simulated patients with metadata, 12-lead ECGs and known labels, or a tree like MIMIC-IV's.
 
     Args:
-        dst: folder of the store.
+        dst: folder of the store, or of the tree.
+        layout: store, or mimic_iv: compressed hospital tables and WFDB files as in MIMIC-IV and MIMIC-IV-ECG.
         patients: how many.
         seed: the same seed gives the same bytes.
         configuration: frozen parameters; choose on A, test on B once.
         rho: share of the liability to disease that risk factors explain, 0 to 0.75.
-        records_per_patient: mean number of ECGs of a patient, over years.
+        records_per_patient: mean number of ECGs of a patient, over years; 1 by default, 3 in the layout mimic_iv.
         missing_share: share of unknown metadata; one for all, or by group: '{"lipids": 0.6, "smoker": 0.2}'.
         missing_kind: at_random, or healthy: more often unknown in the healthy.
-        seconds: length of an ECG in s.
-        fs: sampling rate in Hz.
+        seconds: length of an ECG in s; 10 by default, and always in the layout mimic_iv.
+        fs: sampling rate in Hz; 250 by default, always 500 in the layout mimic_iv.
+        signals: of the layout mimic_iv: how many ECGs have signals; all by default.
+        labevents: of the layout mimic_iv: rows of the laboratory table; 30 an ECG by default.
+        damaged_share: of the layout mimic_iv: share of the WFDB records that are damaged; none by default.
         workers: processes; the number of cores by default.
-        overwrite: replace a store that stands there.
+        overwrite: replace what stands there.
     """
-    from openclef.simulator.cohort import simulate as run
+    shared: dict[str, Any] = {
+        "patients": patients,
+        "seed": seed,
+        "configuration": configuration,
+        "rho": rho,
+        "missing_share": missing_share,
+        "missing_kind": missing_kind,
+        "workers": workers,
+        "overwrite": overwrite,
+    }
+    if records_per_patient is not None:
+        shared["records_per_patient"] = records_per_patient
+    of_store = {"seconds": seconds, "fs": fs}
+    of_tree = {"signals": signals, "labevents": labevents, "damaged_share": damaged_share}
+    own, others = (of_store, of_tree) if layout == "store" else (of_tree, of_store)
+    wrong = [name for name, value in others.items() if value is not None]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} cannot be chosen in the layout {layout}; leave it out.")
+    shared |= {name: value for name, value in own.items() if value is not None}
+    if layout == "store":
+        from openclef.simulator.cohort import simulate as run
 
-    store = run(
-        dst,
-        patients=patients,
-        seed=seed,
-        configuration=configuration,
-        rho=rho,
-        records_per_patient=records_per_patient,
-        missing_share=missing_share,
-        missing_kind=missing_kind,
-        seconds=seconds,
-        fs=fs,
-        workers=workers,
-        overwrite=overwrite,
-    )
-    print(store)
+        print(run(dst, **shared))
+        return 0
+    from openclef.simulator.mimic_iv_tree import simulate_mimic_iv
+
+    print(simulate_mimic_iv(dst, **shared))
     return 0
 
 

@@ -12,6 +12,7 @@ from openclef.simulator.cohort import simulate
 from openclef.simulator.configuration import CONFIGURATIONS, Configuration, Disease, Hospital
 from openclef.simulator.disease import expected_auroc
 from openclef.simulator.heart import Heart, draw_heart
+from openclef.simulator.mimic_iv_tree import simulate_mimic_iv
 from openclef.simulator.missingness import GROUPS
 from openclef.simulator.patients import draw_patients
 from openclef.simulator.physiology import Condition, Physiology
@@ -34,4 +35,5 @@ __all__ = [
     "simulate",
     "simulate_ecg",
     "simulate_metadata",
+    "simulate_mimic_iv",
 ]

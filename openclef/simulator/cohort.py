@@ -177,8 +177,7 @@ def _write_part(
     recording: dict[str, Any],
 ) -> None:
     """Simulate and write the ECGs of some patients, each from a seed of its own."""
-    seed, seconds, fs = recording["seed"], recording["seconds"], recording["fs"]
-    equipment = {hospital.name: hospital.equipment for hospital in configuration.hospitals}
+    fs = recording["fs"]
     records: list[Record] = []
     columns: list[dict[str, Any]] = []
     patient, visit, before = first - 1, 0, None
@@ -189,22 +188,56 @@ def _write_part(
             visit += 1
         else:
             patient, visit, before = patient + 1, 0, subject
-        heart = draw_heart(
-            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient))),
-            _condition(row),
-            configuration.physiology,
-        )
-        signal = simulate_ecg(
-            heart,
-            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient, visit))),
-            seconds=seconds,
-            fs=fs,
-            equipment=equipment[row["hospital"]],
-        )
-        millivolts = signal * np.float32(SCALE_MV)
+        millivolts = record_signal(row, configuration, patient=patient, visit=visit, **recording)
         records.append(Record(millivolts, fs, LEADS, f"{subject}-{visit}", subject_id=subject))
         columns.append(row)
     writer.write_part(number, records, columns)
+
+
+def record_signal(
+    row: Mapping[str, Any],
+    configuration: Configuration,
+    *,
+    seed: int,
+    patient: int,
+    visit: int,
+    seconds: float,
+    fs: float,
+) -> np.ndarray:
+    """Simulate the ECG of one record of a cohort.
+
+    Args:
+        row: the record, of `draw_patients`.
+        configuration: that of the cohort.
+        seed: that of the cohort.
+        patient: the patient's number, from 0.
+        visit: the number of the patient's record, from 0.
+        seconds: length in s.
+        fs: sampling rate in Hz.
+
+    Returns:
+        (12, time) float32 in mV, leads as in `openclef.signal.LEADS`.
+
+    Example:
+        >>> row = draw_patients(1, seed=0).to_dict("records")[0]
+        >>> settings = {"seed": 0, "patient": 0, "visit": 0, "seconds": 2.0, "fs": 250.0}
+        >>> record_signal(row, chosen_configuration("A"), **settings).shape
+        (12, 500)
+    """
+    heart = draw_heart(
+        np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient))),
+        _condition(row),
+        configuration.physiology,
+    )
+    equipment = {hospital.name: hospital.equipment for hospital in configuration.hospitals}
+    signal = simulate_ecg(
+        heart,
+        np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, patient, visit))),
+        seconds=seconds,
+        fs=fs,
+        equipment=equipment[row["hospital"]],
+    )
+    return np.asarray(signal * np.float32(SCALE_MV))
 
 
 def _condition(row: Mapping[str, Any]) -> Condition:
