@@ -32,6 +32,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "openclef.commands.storing:simulate_metadata",
         "real ECGs with simulated risk factors: a semi-synthetic store",
     ),
+    "extract_metadata": (
+        "openclef.commands.extracting:extract_metadata",
+        "clinical metadata and risks of MIMIC-IV's ECGs from its hospital tables",
+    ),
     "convert": ("openclef.commands.storing:convert", "write a store from a database or your own files"),
     "risk": (
         "openclef.commands.storing:risk",
