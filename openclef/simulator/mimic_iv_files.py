@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,15 @@ if TYPE_CHECKING:  # pandas takes long to import; a command's help does without 
 
 Array = NDArray[Any]
 
-__all__ = ["DAMAGES", "ORDER", "write_labevents", "write_record", "write_table"]
+__all__ = [
+    "COMMENTS",
+    "DAMAGES",
+    "MACHINE_MEASUREMENTS",
+    "ORDER",
+    "write_labevents",
+    "write_record",
+    "write_table",
+]
 
 ORDER = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 """The leads in the order of MIMIC-IV-ECG's files."""
@@ -42,6 +51,18 @@ TABLES = {
 }
 """Tables of hosp and their columns, as PhysioNet ships them (MIMIC-IV 3.1)."""
 
+MACHINE_MEASUREMENTS = (
+    *("subject_id", "study_id", "cart_id", "ecg_time"),
+    *(f"report_{line}" for line in range(18)),
+    *("bandwidth", "filtering", "rr_interval", "p_onset", "p_end", "qrs_onset", "qrs_end", "t_end"),
+    *("p_axis", "qrs_axis", "t_axis"),
+)
+"""Columns of MIMIC-IV-ECG's machine_measurements.csv."""
+
+COMMENTS = ("___", "HEMOLYZED.", "LIPEMIC, RESULT MAY BE FALSE.", 'REPORTED TO "___", READ BACK.')
+"""What comments of labevents say: with commas and quotes in them, which a reader of CSV must mind."""
+_COMMENTED_SHARE = 0.1
+
 OTHER_ITEMS = (
     (50868, "Anion Gap", "mEq/L", 14.0, 3.0),
     (50882, "Bicarbonate", "mEq/L", 25.0, 3.0),
@@ -57,6 +78,7 @@ OTHER_ITEMS = (
 """Items of labevents that no score needs: itemid, label, unit, mean, standard deviation."""
 
 _CHUNK_ROWS = 500_000
+_COMMA, _QUOTE = b"\x01", b"\x02"  # stand for the characters until pyarrow has written the others
 
 
 def write_table(folder: Path, name: str, rows: pd.DataFrame) -> None:
@@ -121,6 +143,10 @@ def write_labevents(
             part["labevent_id"] = written + 1 + np.arange(len(part))
             part["specimen_id"] = 10_000_000 + part["labevent_id"]
             part["storetime"] = part["charttime"] + np.timedelta64(3600, "s")
+            said = np.array(("", *COMMENTS), object)
+            part["comments"] = said[
+                rng.integers(1, len(said), len(part)) * (rng.random(len(part)) < _COMMENTED_SHARE)
+            ]
             _write(file, "labevents", part, header=written == 0)
             written += len(part)
         if written == 0:
@@ -187,20 +213,37 @@ def _write(file: gzip.GzipFile, name: str, rows: pd.DataFrame, header: bool) -> 
             arrays.append(pa.array(values.to_numpy(), from_pandas=True))
         else:
             text = pa.array(values.astype(object), pa.string(), from_pandas=True)
-            arrays.append(compute.if_else(compute.equal(text, ""), pa.scalar(None, pa.string()), text))
+            text = compute.if_else(compute.equal(text, ""), pa.scalar(None, pa.string()), text)
+            arrays.append(_quoted(text))
     if header:
         file.write((TABLES[name] + "\n").encode())
-    csv.write_csv(
-        pa.table(arrays, columns), file, csv.WriteOptions(include_header=False, quoting_style="none")
-    )
+    written = pa.BufferOutputStream()
+    options = csv.WriteOptions(include_header=False, quoting_style="none")
+    csv.write_csv(pa.table(arrays, columns), written, options)
+    file.write(written.getvalue().to_pybytes().replace(_COMMA, b",").replace(_QUOTE, b'"'))
 
 
-def write_record(path: Path, subject_id: int, signal_mv: Array, leads: Iterable[str], damage: str) -> None:
+def _quoted(text: Any) -> Any:
+    """Quote texts with commas or quotes, and only those, as the real tables do; pyarrow quotes all or none."""
+    from pyarrow import compute
+
+    needs = compute.match_substring_regex(text, '[",]')
+    if not compute.any(needs).as_py():
+        return text
+    quote = _QUOTE.decode()
+    inside = compute.replace_substring(compute.replace_substring(text, '"', quote * 2), ",", _COMMA.decode())
+    return compute.if_else(needs, compute.binary_join_element_wise(quote, inside, quote, ""), text)
+
+
+def write_record(
+    path: Path, subject_id: int, recorded: datetime, signal_mv: Array, leads: Iterable[str], damage: str
+) -> None:
     """Write one ECG as MIMIC-IV-ECG has it: format 16, 200 steps a mV, 500 Hz, aVF before aVL.
 
     Args:
         path: without suffix.
         subject_id: named in the header's comment.
+        recorded: when.
         signal_mv: (lead, time); NaN becomes the missing value.
         leads: their names.
         damage: one of `DAMAGES`, or "" for a sound record.
@@ -212,9 +255,10 @@ def write_record(path: Path, subject_id: int, signal_mv: Array, leads: Iterable[
         >>> import tempfile, wfdb
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "files", "41420867")
-        ...     write_record(path, 10001725, np.full((12, 500), 0.5), ORDER, "")
-        ...     wfdb.rdheader(str(path)).sig_name[3:6]
-        ['aVR', 'aVF', 'aVL']
+        ...     write_record(path, 10001725, datetime(2180, 5, 6, 22, 23), np.full((12, 500), 0.5), ORDER, "")
+        ...     header = wfdb.rdheader(str(path))
+        >>> header.sig_name[3:6], str(header.base_datetime)
+        (['aVR', 'aVF', 'aVL'], '2180-05-06 22:23:00')
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = {lead: row for row, lead in enumerate(leads)}
@@ -224,7 +268,7 @@ def write_record(path: Path, subject_id: int, signal_mv: Array, leads: Iterable[
     samples, header = path.with_name(f"{path.name}.dat"), path.with_name(f"{path.name}.hea")
     samples.write_bytes(np.ascontiguousarray(steps.T).tobytes())
     # The package wfdb takes 45 ms to write a header; the lines are those of header(5), WFDB Applications Guide.
-    lines = [f"{path.name} {len(ORDER)} {FS} {steps.shape[1]}"]
+    lines = [f"{path.name} {len(ORDER)} {FS} {steps.shape[1]} {recorded:%H:%M:%S %d/%m/%Y}"]
     for lead, row in zip(ORDER, steps, strict=True):
         checksum = (int(row.sum(dtype=np.int64)) + 32768) % 65536 - 32768
         lines.append(f"{samples.name} 16 {STEPS_A_MV}.0(0)/mV 16 0 {row[0]} {checksum} 0 {lead}")

@@ -28,7 +28,7 @@ _NOT_NUMBERS = ("___", "<10", "ERROR", "HEMOLYZED", ">1000", "")
 
 
 class Lab(NamedTuple):
-    """A laboratory value as it is written: item, usual unit, and another unit that some rows have.
+    """A laboratory value as it is written: item, label, usual unit, and another unit that some rows have.
 
     Example:
         >>> round(240 * LABS["total_chol_mmol_l"].factor, 2)
@@ -36,6 +36,7 @@ class Lab(NamedTuple):
     """
 
     itemid: int
+    label: str
     unit: str
     decimals: int
     factor: float
@@ -45,10 +46,10 @@ class Lab(NamedTuple):
 
 
 LABS = {
-    "total_chol_mmol_l": Lab(50907, "mg/dL", 0, MG_DL_TO_MMOL_L, 0.0, "mmol/L", 1.0),
-    "hdl_mmol_l": Lab(50904, "mg/dL", 0, MG_DL_TO_MMOL_L, 0.0, "mmol/L", 1.0),
-    "hba1c_mmol_mol": Lab(50852, "%", 1, 10.93, -23.5, "mmol/mol", 1.0),
-    "creatinine_mg_dl": Lab(50912, "mg/dL", 1, 1.0, 0.0, "umol/L", 1 / 88.42),
+    "total_chol_mmol_l": Lab(50907, "Cholesterol, Total", "mg/dL", 0, MG_DL_TO_MMOL_L, 0.0, "mmol/L", 1.0),
+    "hdl_mmol_l": Lab(50904, "Cholesterol, HDL", "mg/dL", 0, MG_DL_TO_MMOL_L, 0.0, "mmol/L", 1.0),
+    "hba1c_mmol_mol": Lab(50852, "% Hemoglobin A1c", "%", 1, 10.93, -23.5, "mmol/mol", 1.0),
+    "creatinine_mg_dl": Lab(50912, "Creatinine", "mg/dL", 1, 1.0, 0.0, "umol/L", 1 / 88.42),
 }
 """The values of labevents: value = number * factor + plus in the usual unit, number * other_factor in the other."""
 

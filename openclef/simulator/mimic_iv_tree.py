@@ -17,6 +17,7 @@ from openclef.simulator.configuration import Configuration, chosen_configuration
 from openclef.simulator.mimic_iv_files import (
     DAMAGES,
     FS,
+    MACHINE_MEASUREMENTS,
     OTHER_ITEMS,
     write_labevents,
     write_record,
@@ -39,6 +40,7 @@ __all__ = ["Hospital", "draw_hospital", "simulate_mimic_iv"]
 MISSING_SAMPLES_SHARE = 0.05  # of the records have a stretch without samples
 LVEF_SHARE = 0.15  # of the patients have an ejection fraction in LVEF.csv
 _MINIMUM_LABEVENTS = 30  # a record, where no number is given
+_TREE = {"LVEF.csv", "mimic-iv-ecg", "mimiciv", "truth.parquet"}
 
 
 class Hospital(NamedTuple):
@@ -208,8 +210,7 @@ def simulate_mimic_iv(
     )
     chosen = chosen_configuration(configuration)
     dst = Path(dst).absolute()
-    if dst.exists() and not overwrite:
-        raise FileExistsError(f"{dst} is there; pass another folder, or overwrite=True (--overwrite true)")
+    _refuse_others(dst, overwrite)
     hospital = draw_hospital(
         patients,
         seed,
@@ -220,17 +221,36 @@ def simulate_mimic_iv(
         missing_kind=missing_kind,
     )
     unfinished = dst.with_name(f".{dst.name}.unfinished")
-    with hold_folder(dst):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with hold_folder(unfinished):
         try:
+            for left in unfinished.iterdir():  # by a run that was killed
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             _write_tables(unfinished / "mimiciv" / "hosp", hospital, labevents, seed)
             _write_ecgs(unfinished, hospital, chosen, signals, damaged_share, seed, workers)
-            if dst.exists():
-                shutil.rmtree(dst)
-            unfinished.rename(dst)
+            _put_in_place(unfinished, dst)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return dst
+
+
+def _refuse_others(dst: Path, overwrite: bool) -> None:
+    """Refuse a finished tree unless it is to be replaced, and always what is none."""
+    if not dst.exists() or (dst.is_dir() and not any(dst.iterdir())):
+        return
+    if not dst.is_dir() or {path.name for path in dst.iterdir()} != _TREE:
+        raise FileExistsError(f"{dst} holds other files; pass a new folder")
+    if not overwrite:
+        raise FileExistsError(f"{dst} is there; pass another folder, or overwrite=True (--overwrite true)")
+
+
+def _put_in_place(unfinished: Path, dst: Path) -> None:
+    """Give the tree its name; at no moment does half of the one before stand there."""
+    before = dst.with_name(f".{dst.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if dst.exists():
+        dst.rename(before)
+    unfinished.rename(dst)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _write_tables(folder: Path, hospital: Hospital, labevents: int | None, seed: int) -> None:
@@ -243,12 +263,16 @@ def _write_tables(folder: Path, hospital: Hospital, labevents: int | None, seed:
     )
     write_table(folder, "omr", hospital.omr)
     write_table(folder, "diagnoses_icd", hospital.diagnoses)
-    write_table(folder, "prescriptions", hospital.prescriptions.assign(drug_type="MAIN"))
-    known = [(lab.itemid, name) for name, lab in LABS.items()]
+    write_table(
+        folder,
+        "prescriptions",
+        hospital.prescriptions.assign(drug_type="MAIN", prod_strength="10 mg, tablet"),
+    )
+    known = [(lab.itemid, lab.label) for lab in LABS.values()]
     items = pd.DataFrame([*known, *((each[0], each[1]) for each in OTHER_ITEMS)], columns=["itemid", "label"])
     write_table(folder, "d_labitems", items.assign(fluid="Blood", category="Chemistry"))
     titles = pd.DataFrame(list(CODES), columns=["icd_code", "icd_version"])
-    write_table(folder, "d_icd_diagnoses", titles.assign(long_title="simulated"))
+    write_table(folder, "d_icd_diagnoses", titles.assign(long_title="Simulated, without a title"))
     times = {
         cast("int", person): np.sort(rows["ecg_time"].to_numpy().astype("datetime64[s]"))
         for person, rows in hospital.records.groupby("person")
@@ -283,11 +307,9 @@ def _write_ecgs(
     )
     order = np.lexsort((records["study_id"], records["subject_id"]))
     listed.iloc[order].to_csv(root / "record_list.csv", index=False)
-    machine = listed.iloc[order][["subject_id", "study_id", "ecg_time"]]
-    machine.assign(report_0="Simulated ECG", bandwidth="0.005-150 Hz").to_csv(
-        root / "machine_measurements.csv", index=False
-    )
-    _write_fractions(folder / "LVEF.csv", hospital, paths, rng)
+    machine = listed.iloc[order].assign(report_0="Simulated ECG", bandwidth="0.005-150 Hz")
+    machine.reindex(columns=MACHINE_MEASUREMENTS).to_csv(root / "machine_measurements.csv", index=False)
+    _write_fractions(folder / "LVEF.csv", hospital, paths, has, rng)
     truth = hospital.truth.assign(has_signal=has, damaged=damage)
     truth.insert(0, "record_id", records["study_id"].astype(str))
     truth.iloc[order].to_parquet(folder / "truth.parquet", index=False)
@@ -295,12 +317,14 @@ def _write_ecgs(
     _write_signals(root, hospital, paths, visit, np.flatnonzero(has), damage, configuration, seed, workers)
 
 
-def _write_fractions(path: Path, hospital: Hospital, paths: list[str], rng: np.random.Generator) -> None:
-    """LVEF.csv as ECGFounder's: the class is 1 for 50 % and more."""
+def _write_fractions(
+    path: Path, hospital: Hospital, paths: list[str], has: Array, rng: np.random.Generator
+) -> None:
+    """LVEF.csv as ECGFounder's: the class is 1 for 50 % and more; only ECGs with signals."""
     import pandas as pd
 
     person = hospital.records["person"].to_numpy()
-    chosen = np.flatnonzero((rng.random(int(person.max()) + 1) < LVEF_SHARE)[person])
+    chosen = np.flatnonzero((rng.random(int(person.max()) + 1) < LVEF_SHARE)[person] & has)
     fraction = np.round(hospital.cohort["sim/lvef"].to_numpy()[chosen])
     pd.DataFrame(
         {
@@ -326,11 +350,8 @@ def _write_signals(
     from joblib import Parallel, cpu_count, delayed
 
     rows = hospital.cohort.to_dict("records")
-    subjects, persons = hospital.records["subject_id"].to_numpy(), hospital.records["person"].to_numpy()
-    jobs = [
-        (root / paths[at], int(subjects[at]), rows[at], int(persons[at]), int(visit[at]), str(damage[at]))
-        for at in places
-    ]
+    about = hospital.records[["subject_id", "ecg_time", "person"]].to_dict("records")
+    jobs = [(root / paths[at], about[at], rows[at], int(visit[at]), str(damage[at])) for at in places]
     if workers == 1 or len(jobs) < 20:
         for job in jobs:
             _write_signal(*job, configuration, seed)
@@ -342,14 +363,14 @@ def _write_signals(
 
 def _write_signal(
     path: Path,
-    subject_id: int,
+    about: dict[str, Any],
     row: dict[str, Any],
-    patient: int,
     visit: int,
     damage: str,
     configuration: Configuration,
     seed: int,
 ) -> None:
+    patient = about["person"]
     signal = record_signal(
         row, configuration, seed=seed, patient=patient, visit=visit, seconds=10.0, fs=float(FS)
     )
@@ -357,4 +378,4 @@ def _write_signal(
     if rng.random() < MISSING_SAMPLES_SHARE:
         start = int(rng.integers(0, 4000))
         signal[:, start : start + int(rng.integers(50, 500))] = np.nan
-    write_record(path, subject_id, signal, LEADS, damage)
+    write_record(path, about["subject_id"], about["ecg_time"].to_pydatetime(), signal, LEADS, damage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from openclef.signal import LEADS
 from openclef.simulator import draw_patients, simulate_mimic_iv
 from openclef.simulator.cohort import record_signal
 from openclef.simulator.configuration import CONFIGURATIONS
-from openclef.simulator.mimic_iv_files import DAMAGES, TABLES
+from openclef.simulator.mimic_iv_files import COMMENTS, DAMAGES, TABLES
 from openclef.simulator.mimic_iv_tree import draw_hospital
 
 
@@ -43,6 +44,35 @@ def test_tables_have_the_real_names_and_columns(tree):
     assert len(table(tree, "labevents")) == 9000
     subjects = table(tree, "labevents")["subject_id"].astype(int)
     assert subjects.is_monotonic_increasing
+
+
+def test_machine_measurements_have_the_real_columns(tree):
+    rows = pd.read_csv(tree / "mimic-iv-ecg/machine_measurements.csv", dtype=str)
+    assert rows.columns[[0, 1, 2, 3, 4, 21, 22, -1]].tolist() == [
+        "subject_id", "study_id", "cart_id", "ecg_time", "report_0", "report_17", "bandwidth", "t_axis",
+    ]  # fmt: skip
+    assert rows["study_id"].tolist() == listed(tree)["study_id"].tolist()
+
+
+def test_only_texts_with_commas_or_quotes_are_quoted(tree):
+    with gzip.open(tree / "mimiciv/hosp/labevents.csv.gz", "rt", newline="") as file:
+        lines = file.read().splitlines()
+    rows = list(csv.reader(lines))
+    assert {len(row) for row in rows} == {len(TABLES["labevents"].split(","))}
+    said = {row[-1] for row in rows[1:]}
+    assert said == {"", *COMMENTS}
+    for line, row in zip(lines, rows, strict=True):
+        assert ('"' in line) == ("," in row[-1])
+    text = gzip.decompress((tree / "mimiciv/hosp/d_labitems.csv.gz").read_bytes())
+    assert b'"Cholesterol, HDL"' in text
+
+
+def test_fractions_are_of_ecgs_that_have_signals(tree):
+    truth = pd.read_parquet(tree / "truth.parquet").set_index("record_id")
+    fractions = pd.read_csv(tree / "LVEF.csv")
+    names = fractions["waveform_path"].str.rsplit("/", n=1).str[1]
+    assert truth.loc[names, "has_signal"].all()
+    assert (fractions["class"] == (fractions["LVEF"] >= 50)).all()
 
 
 def test_the_same_seed_gives_the_same_bytes(tree, tmp_path):
@@ -77,6 +107,7 @@ def test_the_traps_are_there():
 def test_records_are_those_of_the_cohort_in_the_hospitals_lead_order(tree):
     truth = pd.read_parquet(tree / "truth.parquet")
     paths = listed(tree).set_index("study_id")["path"]
+    times = listed(tree).set_index("study_id")["ecg_time"]
     cohort = draw_patients(80, 1, records_per_patient=3.0)
     hospital = draw_hospital(80, 1, records_per_patient=3.0)
     visit = hospital.records.groupby("person").cumcount()
@@ -85,6 +116,7 @@ def test_records_are_those_of_the_cohort_in_the_hospitals_lead_order(tree):
     for study in sound["record_id"][:6]:
         record = wfdb.rdrecord(str(tree / "mimic-iv-ecg" / paths[study]))
         assert record.sig_name[3:6] == ["aVR", "aVF", "aVL"]
+        assert str(record.base_datetime) == times[study]
         assert (record.fs, record.sig_len, record.adc_gain[0]) == (500, 5000, 200)
         place = int(np.flatnonzero(hospital.records["study_id"] == int(study))[0])
         person = int(hospital.records["person"][place])
@@ -159,13 +191,41 @@ def test_the_truth_is_what_the_files_say(tree):
 
 def test_what_stands_there_is_kept(tmp_path):
     kept = tmp_path / "tree"
-    kept.mkdir()
+    kept.mkdir()  # an empty folder is no tree
+    simulate_mimic_iv(kept, patients=2, signals=0)
     with pytest.raises(FileExistsError, match="is there; pass another folder, or overwrite=True"):
         simulate_mimic_iv(kept, patients=2, signals=0)
     simulate_mimic_iv(kept, patients=2, signals=0, overwrite=True)
     assert (kept / "truth.parquet").is_file()
+    (kept / "thesis.txt").write_text("of somebody's")
+    with pytest.raises(FileExistsError, match="holds other files; pass a new folder"):
+        simulate_mimic_iv(kept, patients=2, signals=0, overwrite=True)
+    assert (kept / "thesis.txt").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tree"]
     with pytest.raises(ValueError, match="damaged_share is 2; accepted are 0 to 1"):
         simulate_mimic_iv(tmp_path / "other", patients=2, damaged_share=2)
     with pytest.raises(ValueError, match="signals is -3; accepted are 0 to inf"):
         simulate_mimic_iv(tmp_path / "other", patients=2, signals=-3)
     assert not (tmp_path / "other").exists()
+
+
+def test_half_a_tree_never_stands_there(tmp_path, monkeypatch):
+    whole = simulate_mimic_iv(tmp_path / "whole", patients=3, signals=2, workers=1)
+    left = tmp_path / ".tree.unfinished" / "mimiciv"  # by a run that was killed
+    left.mkdir(parents=True)
+    (left / "half.csv").write_text("1,2")
+    (left.parent / "truth.parquet").write_text("")
+
+    def fail(*_):
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("openclef.simulator.mimic_iv_tree.write_record", fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            simulate_mimic_iv(tmp_path / "other", patients=3, signals=2, workers=1)
+    assert not (tmp_path / "other").exists()
+    again = simulate_mimic_iv(tmp_path / "tree", patients=3, signals=2, workers=1)
+    files = sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
+    assert all(sha256_of(again / path) == sha256_of(whole / path) for path in files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tree", "whole"]
