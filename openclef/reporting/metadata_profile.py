@@ -32,6 +32,7 @@ from openclef.reporting.markup import (
     label,
     missing,
     number,
+    scrolling,
     table,
 )
 
@@ -41,6 +42,8 @@ PAGE = "profile.html"
 
 _ROW_PX = 24
 _AROUND_PX = 70
+_COLUMN_PX = 36
+_NAMES_PX = 180
 _FEW = 20  # ECGs of a group below which its shares say little
 _LEVELS = 6  # colours of completeness that the page has
 _WORDS = {
@@ -214,7 +217,7 @@ def _known(extraction: Extraction) -> Html:
         ],
         {
             "yaxis": {"autorange": "reversed", "showgrid": False, "automargin": True},
-            "xaxis": {"range": [0, 1.08], "tickformat": ".0%", "title": {"text": "share of the ECGs"}},
+            "xaxis": {"range": [0, 1.14], "tickformat": ".0%", "title": {"text": "share of the ECGs"}},
             "bargap": 0.35,
         },
         alt=f"Share of ECGs for which each value is known. {said}",
@@ -277,7 +280,7 @@ def _heat(shares: pd.DataFrame, what: str, title: str, more: str = "") -> Html:
             *([more] if more else []),
         ]
     )
-    return figure(
+    picture = figure(
         [
             {
                 "type": "heatmap",
@@ -304,6 +307,8 @@ def _heat(shares: pd.DataFrame, what: str, title: str, more: str = "") -> Html:
         caption=caption,
         height=_ROW_PX * len(names) + _AROUND_PX,
     )
+    width = _NAMES_PX + _COLUMN_PX * len(groups)
+    return scrolling(element("div", picture, style=f"min-width:{width}px"), title)
 
 
 def _scores(levels: pd.DataFrame) -> Html:
