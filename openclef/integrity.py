@@ -21,7 +21,7 @@ AGE_AND_SEX_RHO = 0.98  # a score that goes with `age_sex` as closely as this te
 FILLED_SHARE = 0.25  # so many known values of a measurement are equal only where somebody filled them in
 FEWEST_KNOWN = 50  # of a measurement, before equal values are taken for filled in
 DEFAULTS_RHO = 0.9  # below this rank correlation the defaults decide the ranking
-_CONTROLS = ("age", "age_sex")
+CONTROLS = ("age", "age_sex")
 _WRONG = {"low": 0.1, "high": 0.9}  # wrong defaults: these quantiles of what is known
 
 
@@ -91,7 +91,7 @@ class Integrity:
 
     @property
     def _own(self) -> list[Judgement]:
-        return [each for each in self.judgements if each.score not in _CONTROLS]
+        return [each for each in self.judgements if each.score not in CONTROLS]
 
 
 def judge_integrity(
@@ -141,7 +141,7 @@ def judge_integrity(
     distribution = pd.DataFrame(
         [{"score": name, **row} for name, found in described.items() for row in found.rows]
     )
-    with_controls = {name: _control(name, people, region) for name in _CONTROLS} | values
+    with_controls = {name: _control(name, people, region) for name in CONTROLS} | values
     correlations = pd.DataFrame(
         [*_pairs(with_controls), *_with_completeness(results)], columns=["score", "other", "spearman", "n"]
     )
@@ -180,7 +180,7 @@ def _usable(people: pd.DataFrame) -> list[str]:
     return [
         name
         for name, score in risk.SCORES.items()
-        if name in _CONTROLS or set(score.inputs) & known - {"age_years", "sex"}
+        if name in CONTROLS or set(score.inputs) & known - {"age_years", "sex"}
     ]
 
 
@@ -217,7 +217,7 @@ def _pairs(values: dict[str, np.ndarray]) -> Iterable[tuple[str, str, float, int
 
 def _with_completeness(results: dict[str, risk.RiskResult]) -> Iterable[tuple[str, str, float, int]]:
     for name, result in results.items():
-        if name not in _CONTROLS:
+        if name not in CONTROLS:
             yield (name, "completeness", *_spearman(result.value, result.completeness))
 
 
@@ -299,7 +299,7 @@ def _judge(
         )
     if degenerate and "age and sex" not in degenerate:
         return Judgement(score.name, "degenerate", (degenerate, *reasons))
-    if score.name in _CONTROLS:
+    if score.name in CONTROLS:
         return Judgement(score.name, "age and sex", tuple(reasons))
     closest = correlations[(correlations["score"] == score.name) & (correlations["other"] == "age_sex")]
     rho = float(closest["spearman"].iloc[0])
