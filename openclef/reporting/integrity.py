@@ -49,7 +49,7 @@ def print_integrity(found: Integrity, console: Console | None = None) -> None:
 def _print_scores(found: Integrity, names: list[str], console: Console) -> None:
     table = _table(f"Scores of {found.subjects:,} subjects")
     table.add_column("score", no_wrap=True)
-    for heading in ("value", "complete", "25 %", "median", "75 %", "~age", "~age_sex", "~complete"):
+    for heading in ("value", "compl.", "25 %", "median", "75 %", "~age", "~age_sex", "~compl."):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in names:
         levels = found.distribution[found.distribution["score"] == name]
@@ -64,14 +64,14 @@ def _print_scores(found: Integrity, names: list[str], console: Console) -> None:
             *(_correlation(_between(found, name, other)) for other in ("age", "age_sex", "completeness")),
         )
     console.print(table)
-    console.print("complete: median completeness; ~: Spearman's correlation with it", highlight=False)
+    console.print("compl.: median completeness; ~: Spearman's correlation with it", highlight=False)
     if len(found.wrong_defaults):
         _print_defaults(found, names, console)
 
 
 def _print_defaults(found: Integrity, names: list[str], console: Console) -> None:
     """The input whose default matters most for the ranks, score by score."""
-    table = _table("Wrong defaults: Spearman with the score, for the input that matters most")
+    table = _table("Wrong defaults of the input that matters most: Spearman with the score")
     for heading in ("score", "input", "unknown", "instead of the default", "Spearman"):
         table.add_column(
             heading, justify="right" if heading in ("unknown", "Spearman") else "left", no_wrap=True
