@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +47,8 @@ class Extraction:
     """
 
     folder: Path
-    years: np.ndarray
-    rules: str
+    years: np.ndarray = field(repr=False)
+    rules: str = field(repr=False)
 
     @cached_property
     def values(self) -> pd.DataFrame:
