@@ -28,20 +28,22 @@ def add_drugs(work: Workspace) -> None:
         return
     routes = texts(work.concepts.routes_not_counted)
     listed = {name: word_expression(words) for name, words in work.concepts.drugs.items()}
-    drugs, passed_over = [], []
-    for name, expression in listed.items():
-        is_of_class = f"regexp_matches(drug, {text(expression)}, 'i')"
-        counts = f"coalesce(upper(trim(route)) NOT IN {routes}, true)"
-        drugs.append(f"min(trim(drug)) FILTER ({is_of_class} AND {counts}) AS {name}")
-        passed_over.append(f"count(*) FILTER ({is_of_class} AND NOT {counts}) AS {name}_passed_over")
+    of_class = [f"regexp_matches(drug, {text(words)}, 'i') AS is_{name}" for name, words in listed.items()]
+    chosen = [
+        f"min(trim(drug)) FILTER (is_{name} AND counts) AS {name}, "
+        f"count(*) FILTER (is_{name} AND NOT counts) AS {name}_passed_over"
+        for name in listed
+    ]
     work.read(
         "prescriptions",
         ["subject_id", "starttime", "drug", "route"],
         f"""CREATE TABLE prescribed AS
-        SELECT TRY_CAST(subject_id AS BIGINT) AS subject, TRY_CAST(trim(starttime) AS TIMESTAMP) AS time,
-            count(*) AS n, {", ".join([*drugs, *passed_over])}
-        FROM {{rows}} WHERE TRY_CAST(subject_id AS BIGINT) IN (SELECT subject FROM subject)
-        GROUP BY ALL""",
+        SELECT subject, time, count(*) AS n, {", ".join(chosen)}
+        FROM (
+            SELECT TRY_CAST(subject_id AS BIGINT) AS subject, TRY_CAST(trim(starttime) AS TIMESTAMP) AS time, drug,
+                coalesce(upper(trim(route)) NOT IN {routes}, true) AS counts, {", ".join(of_class)}
+            FROM {{rows}} WHERE TRY_CAST(subject_id AS BIGINT) IN (SELECT subject FROM subject)
+        ) GROUP BY subject, time""",
     )
     ((timeless,),) = work.query("SELECT coalesce(sum(n), 0) FROM prescribed WHERE time IS NULL")
     work.drop("prescriptions", "drugs", "no starttime", int(timeless))

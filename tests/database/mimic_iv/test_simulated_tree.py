@@ -16,7 +16,7 @@ from tests.database.mimic_iv.reference import differences
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_extraction_finds_the_truth_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    tree = simulate_mimic_iv(tmp_path / "tree", patients=60, seed=seed, signals=0, workers=1)
+    tree = simulate_mimic_iv(tmp_path / "tree", patients=30, seed=seed, signals=0, workers=1)
     hosp = tree / "mimiciv" / "hosp"
     done = openclef.extract_metadata(
         "mimic_iv", hosp, tmp_path / "out", ecgs=tree / "mimic-iv-ecg", progress=False, threads=2
