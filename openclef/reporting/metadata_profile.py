@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ _AROUND_PX = 70
 _COLUMN_PX = 36
 _NAMES_PX = 180
 _FEW = 20  # ECGs of a group below which its shares say little
-_LEVELS = 6  # colours of completeness that the page has
+_LEVELS = ("all inputs known", "80 % or more", "60 to 80 %", "40 to 60 %", "20 to 40 %", "below 20 %")
 _WORDS = {
     "age_years": "age, years",
     "sex": "sex (yes: female)",
@@ -316,7 +315,7 @@ def _scores(levels: pd.DataFrame) -> Html:
         return missing("No score was computed; extract with risks='all' (--risks all).")
     scores = list(dict.fromkeys(levels["score"]))
     traces: list[dict[str, Any]] = []
-    shades = np.minimum(np.floor((1 - levels["completeness"]) * 10 / 2 + 0.999), _LEVELS - 1).astype(int)
+    shades = np.minimum(np.floor((1 - levels["completeness"]) * 10 / 2 + 0.999), len(_LEVELS) - 1).astype(int)
     for (shade, completeness), own in levels.groupby([shades, "completeness"]):
         traces.append(
             {
@@ -330,13 +329,8 @@ def _scores(levels: pd.DataFrame) -> Html:
             }
         )
     traces.sort(key=lambda trace: -float(trace["name"].rstrip("%")))
-    legend = key(
-        [
-            (name, f"level-{place}", "box")
-            for place, name in enumerate(_shade_names())
-            if (shades == place).any()
-        ]
-    )
+    used = [(name, f"level-{place}", "box") for place, name in enumerate(_LEVELS) if (shades == place).any()]
+    legend = key(used)
     picture = figure(
         traces,
         {
@@ -370,11 +364,6 @@ def _scores(levels: pd.DataFrame) -> Html:
         caption="ECGs at each completeness; a score has no value where age or sex is unknown",
     )
     return join([legend, picture, folded("As a table", body)])
-
-
-def _shade_names() -> Sequence[str]:
-    steps = [f"{100 - 20 * place} % and more, below {120 - 20 * place} %" for place in range(2, _LEVELS)]
-    return ["all inputs known", "80 % and more", *steps]
 
 
 def _dropped(extraction: Extraction) -> Html:

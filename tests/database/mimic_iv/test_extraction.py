@@ -40,7 +40,7 @@ def check(frame: pd.DataFrame, record: str, **expected: object) -> None:
             np.testing.assert_allclose(given, value, rtol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_tables_agree_with_the_rules_one_by_one(tmp_path: Path, seed: int) -> None:
     ecgs, tables = random_tables(seed)
     write_tables(tmp_path, ecgs, **tables)
@@ -50,7 +50,7 @@ def test_random_tables_agree_with_the_rules_one_by_one(tmp_path: Path, seed: int
     assert all(frame[name].notna().sum() > 0 for name in NAMES)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     seed=st.integers(100, 10**6),
     left_out=st.sets(st.sampled_from(["omr", "labevents", "admissions", "prescriptions"])),
