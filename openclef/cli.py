@@ -114,7 +114,7 @@ def _run(name: str, given: list[str]) -> int:
     try:
         outcome = call(given) if name in _OWN_OPTIONS else call(**_settings(name, call, given))
     except KeyboardInterrupt:
-        print(f"openclef {name}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print(f"openclef {name}: interrupted; call the same command again", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader has seen enough, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -145,7 +145,7 @@ def write_profile(extraction: Extraction, path: str | Path | None = None) -> Pat
         Traceback (most recent call last):
         FileNotFoundError: ...
     """
-    from openclef.reporting.page import write_sections
+    from openclef.reporting.page import OF_GROUPS, write_sections
 
     target = extraction.folder / PAGE if path is None else Path(path)
     known = is_known(extraction.values)
@@ -158,7 +158,7 @@ def write_profile(extraction: Extraction, path: str | Path | None = None) -> Pat
         Section("dropped", "What was dropped", _dropped(extraction)),
         Section("rules", "By which rules", _rules(extraction)),
     ]
-    write_sections(target, f"Clinical metadata of {len(known):,} ECGs", sections)
+    write_sections(target, f"Clinical metadata of {len(known):,} ECGs", sections, OF_GROUPS)
     return target
 
 

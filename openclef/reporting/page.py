@@ -88,13 +88,14 @@ def report(
     return target
 
 
-def write_sections(target: Path, heading: str, sections: Sequence[Any]) -> None:
+def write_sections(target: Path, heading: str, sections: Sequence[Any], footer: str = OF_RECORDS) -> None:
     """Write a page of some sections.
 
     Args:
         target: HTML file.
         heading: Of the page.
         sections: `openclef.reporting.markup.Section`s.
+        footer: `OF_RECORDS` or `OF_GROUPS`: whom the page shows.
 
     Raises:
         ImportError: plotly is not installed.
@@ -108,7 +109,7 @@ def write_sections(target: Path, heading: str, sections: Sequence[Any]) -> None:
         ValueError: dataset.json is no name of a page; pass one that ends in .html or .htm, for example ...
     """
     check_target(target)
-    _write(target, heading, [], sections, _plotly_script(), OF_RECORDS)
+    _write(target, heading, [], sections, _plotly_script(), footer)
 
 
 def _plotly_script() -> str:
