@@ -80,6 +80,8 @@ class Integrity:
     @property
     def verdict(self) -> str:
         """One sentence on the whole."""
+        if all(each.verdict == "cannot be judged" for each in self.judgements):
+            return "nothing can be judged: the age or the sex of nearly everybody is unknown, or there are too few"
         good = [each.score for each in self.judgements if each.verdict == "informative"]
         if good:
             return f"{', '.join(good)} say more than age and sex do" + (
@@ -124,10 +126,15 @@ def judge_integrity(
     """
     import pandas as pd
 
-    if not len(records):
-        raise ValueError("records has no row; accepted is one row a record: pass a store's records")
+    if not len(records) or not len(records.columns):
+        raise ValueError(
+            "records has no row or no column; accepted is one row a record: pass a store's records"
+        )
+    chosen = [names] if isinstance(names, str) else names
+    if chosen is not None and len(set(chosen)) < len(chosen):
+        raise ValueError(f"names is {names!r}; accepted are scores, each once")
     people = _one_a_subject(records)
-    scores = [_find(name) for name in (_usable(people) if names is None else names)]
+    scores = [_find(name) for name in (_usable(people) if chosen is None else chosen)]
     settings = [{"region": region} if "region" in score.settings else {} for score in scores]
     results = {
         score.name: score.function(**_inputs(score, people), **own)
@@ -165,8 +172,9 @@ def judge_integrity(
 def _one_a_subject(records: pd.DataFrame) -> pd.DataFrame:
     if "subject_id" not in records:
         return records.reset_index(drop=True)
-    subject = records["subject_id"].astype(str)
-    return records[(subject == "") | ~subject.duplicated()].reset_index(drop=True)
+    subject = records["subject_id"]
+    unknown = subject.isna() | (subject.astype(str) == "")
+    return records[unknown | ~subject.duplicated()].reset_index(drop=True)
 
 
 def _find(name: str) -> Score:

@@ -310,6 +310,10 @@ class Store:
             raise ValueError(
                 f"label={label!r} cannot be a file's name; pass a plain word, for example {name!r}"
             )
+        if label != name and label in scores.SCORES:
+            raise ValueError(
+                f"label={label!r} is the name of another score; pass another word, for example {name + '_2'!r}"
+            )
         score = scores.SCORES[name]
         accepted = (*score.settings, *score.inputs)
         unknown_settings = [setting for setting in settings if setting not in accepted]

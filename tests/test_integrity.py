@@ -97,7 +97,17 @@ def test_few_or_no_people_are_said_to_be_so(people):
     assert of(judge_integrity(people.head(10), ["score2"]), "score2").verdict == "cannot be judged"
     unknown = people.assign(age_years=np.nan)
     assert of(judge_integrity(unknown, ["score2"]), "score2").verdict == "cannot be judged"
-    with pytest.raises(ValueError, match="records has no row"):
+    with pytest.raises(ValueError, match="records has no row or no column"):
         judge_integrity(people.head(0))
     with pytest.raises(ValueError, match=r"score 'qrisk' is unknown; accepted are .*score2"):
         judge_integrity(people, ["qrisk"])
+
+
+def test_without_a_subject_id_each_counts_and_without_age_nothing_is_judged(people):
+    for unknown in (None, np.nan):
+        assert judge_integrity(people.assign(subject_id=unknown), ["score2"]).subjects == len(people)
+    found = judge_integrity(people.assign(age_years=np.nan))
+    assert "nothing can be judged" in found.verdict
+    with pytest.raises(ValueError, match="each once"):
+        judge_integrity(people, ["score2", "score2"])
+    assert [each.score for each in judge_integrity(people, "score2").judgements] == ["score2"]

@@ -519,6 +519,8 @@ def test_risks_that_are_not_there_are_refused(tmp_path):
     for label in ("", "../age", ".age"):
         with pytest.raises(ValueError, match=r"be a file.s name; pass a plain word"):
             store.add_risk("age", label=label)
+    with pytest.raises(ValueError, match="label='score2' is the name of another score"):
+        store.add_risk("age", label="score2")
 
 
 def test_a_real_record_comes_back_step_by_step(tmp_path, data_folder):

@@ -218,7 +218,15 @@ def _lvef_subjects(path: Path) -> np.ndarray:
             f"{path} names no ECG; accepted is a table with paths as files/p1000/p10001725/s41420867/41420867"
         )
     cells = pd.read_csv(path, usecols=columns[:1], dtype=str, keep_default_na=False)[columns[0]]
-    return cells.str.strip().str.extract(ECG_PATH)["subject"].dropna().unique()
+    subjects = cells.str.strip().str.replace("\\", "/").str.extract(ECG_PATH)["subject"]
+    strange = int(subjects.isna().sum())
+    if strange:
+        warnings.warn(
+            f"{strange} rows of {path.name} name no ECG of MIMIC-IV-ECG, for example "
+            f"{cells[subjects.isna()].iloc[0]!r}; whom they mean is not held out: mend them, if they are of the task",
+            stacklevel=3,
+        )
+    return subjects.dropna().unique()
 
 
 def _metadata_file(path: Path) -> Path:
@@ -241,8 +249,15 @@ def _with_metadata(records: pd.DataFrame, listed: pd.DataFrame, path: Path) -> p
         table = parquet.read_table(path, columns=names).to_pandas(split_blocks=True, self_destruct=True)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path} is no table ({error}); extract the metadata again") from None
-    if "record_id" not in table:
-        raise ValueError(f"{path} has no column record_id; it has {', '.join(names)}: extract it again")
+    absent = [name for name in ("record_id", "subject_id") if name not in table]
+    if absent:
+        raise ValueError(
+            f"{path} has no column {', '.join(absent)}; it has {', '.join(names)}: pass the folder, or the "
+            "metadata.parquet, that openclef.extract_metadata wrote"
+        )
+    if not len(table):
+        raise ValueError(f"{path} has no row; extract it again")
+    _check_words(table, path)
     ids = pd.Index(table["record_id"].astype(str))
     if ids.has_duplicates:
         raise ValueError(f"{path} has several rows for {ids[ids.duplicated()][0]}; extract it again")
@@ -253,13 +268,12 @@ def _with_metadata(records: pd.DataFrame, listed: pd.DataFrame, path: Path) -> p
             f"{path} is of other records: it has {ids[0]!r} and others, record_list.csv "
             f"{listed['record_id'].iloc[0]!r} and others; pass the metadata of this list"
         )
-    if "subject_id" in table:
-        differ = (table["subject_id"].astype(str).to_numpy()[place] != listed["subject_id"]) & (place >= 0)
-        if differ.any():
-            raise ValueError(
-                f"{path} names another subject than record_list.csv for {int(differ.sum())} records, for "
-                f"example {listed.loc[differ, 'record_id'].iloc[0]}; pass the metadata of this list"
-            )
+    differ = (table["subject_id"].astype(str).to_numpy()[place] != listed["subject_id"]) & (place >= 0)
+    if differ.any():
+        raise ValueError(
+            f"{path} names another subject than record_list.csv for {int(differ.sum())} records, for "
+            f"example {listed.loc[differ, 'record_id'].iloc[0]}; pass the metadata of this list"
+        )
     if known < len(listed):
         warnings.warn(
             f"{len(listed) - known} of {len(listed)} records have no row in {path.name}; nothing is known of them",
@@ -278,6 +292,24 @@ def _with_metadata(records: pd.DataFrame, listed: pd.DataFrame, path: Path) -> p
             raise ValueError(f"column {name} of {path} holds text; accepted are numbers: extract it again")
         values[name] = values[name].astype(float) if is_number else values[name].fillna("")
     return pd.concat([records, values], axis=1)
+
+
+def _check_words(table: pd.DataFrame, path: Path) -> None:
+    """Refuse what a risk score would refuse after the conversion."""
+    sexes = table["sex"].fillna("") if "sex" in table else pd.Series([], dtype=object)
+    strange = set(sexes.unique()) - {"female", "male", ""}
+    if strange:
+        raise ValueError(
+            f"column sex of {path} holds {sorted(map(str, strange))[0]!r}; accepted are female, male and an empty "
+            "string: extract it again"
+        )
+    for name in YES_NO:
+        if name in table and pd.api.types.is_numeric_dtype(table[name]):
+            values = set(table[name].dropna().unique()) - {0, 1}
+            if values:
+                raise ValueError(
+                    f"column {name} of {path} holds {min(values):g}; accepted are 0, 1 and NaN: extract it again"
+                )
 
 
 DATABASE = Database(

@@ -197,13 +197,17 @@ def test_metadata_of_some_or_other_records(source, metadata, tmp_path):
         (table.assign(subject_id="1"), "names another subject than record_list.csv for 80 records"),
         (pd.concat([table, table[:1]]), "has several rows for"),
         (table.drop(columns="record_id"), "has no column record_id"),
+        (table.drop(columns="subject_id"), "has no column subject_id"),
+        (table[:0], "has no row; extract it again"),
+        (table.assign(sex="F"), "column sex of .* holds 'F'; accepted are female, male"),
+        (table.assign(diabetes=7.0), "column diabetes of .* holds 7; accepted are 0, 1 and NaN"),
         (table.assign(sbp_mmhg="120"), "column sbp_mmhg of .* holds text; accepted are numbers"),
         (table.assign(hdl_mmol_l=52.0), "values of hdl_mmol_l are outside"),
     ):
         wrong.to_parquet(tmp_path / "wrong.parquet")
         with pytest.raises(ValueError, match=told):
             plan(source, metadata=str(tmp_path / "wrong.parquet"))
-    few = table[["record_id", "age_years"]]
+    few = table[["record_id", "subject_id", "age_years"]]
     few.to_parquet(tmp_path / "few.parquet")
     assert plan(source, metadata=str(tmp_path / "few.parquet")).age_years.notna().all()
 
@@ -312,3 +316,17 @@ def test_killed_ten_times_and_started_again(source, metadata, kill_and_go_on):
         metadata=str(metadata), records="all",
     )  # fmt: skip
     assert len(openclef.open_store(store)) == ECGS - len(DAMAGED)
+
+
+def test_rows_of_the_lvef_table_that_name_no_ecg_are_told(source, tmp_path):
+    table = pd.read_csv(source[0] / "LVEF.csv", dtype=str)
+    column = next(name for name in table if table[name].str.contains("files/").any())
+    mixed = table.assign(
+        **{column: [*(path.replace("/", "\\") for path in table[column][:3]), *table[column][3:]]}
+    )
+    mixed.to_csv(tmp_path / "mixed.csv", index=False)
+    with pytest.warns(UserWarning, match=r"rows of mixed.csv name no ECG .* is not held out"):
+        made = plan(source, lvef_table=str(tmp_path / "mixed.csv"))
+    expected = plan(source, lvef_table=str(source[0] / "LVEF.csv"))
+    assert made["split"].tolist() == expected["split"].tolist()
+    assert (made["split"] == "").any()

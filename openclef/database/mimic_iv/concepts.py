@@ -198,8 +198,8 @@ def read_concepts(path: str | Path | None = None) -> Concepts:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     copy = Path(folder, "mine.toml")
-        ...     text = shipped_concepts().read_text(encoding="utf-8")
-        ...     _ = copy.write_text(text.replace("before_days = 365\n", "before_days = 730\n", 1), encoding="utf-8")
+        ...     text = shipped_concepts().read_text(encoding="utf-8-sig")
+        ...     _ = copy.write_text(text.replace("before_days = 365\n", "before_days = 730\n", 1), encoding="utf-8-sig")
         ...     read_concepts(copy).before_days
         730
     """
@@ -209,7 +209,7 @@ def read_concepts(path: str | Path | None = None) -> Concepts:
             f"{file} is missing; pass a changed copy of openclef's concepts.toml, which is {shipped_concepts()}"
         )
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is no TOML ({error}); correct it") from None

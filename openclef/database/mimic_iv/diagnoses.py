@@ -123,8 +123,12 @@ def _read_codes(work: Workspace) -> None:
                 upper(replace(trim(icd_code), '.', '')) AS code
             FROM {{rows}} WHERE TRY_CAST(subject_id AS BIGINT) IN (SELECT subject FROM subject)
         ) WHERE CASE version WHEN 9 THEN regexp_full_match(code, {text(nine)})
-            WHEN 10 THEN regexp_full_match(code, {text(ten)}) END""",
+            WHEN 10 THEN regexp_full_match(code, {text(ten)}) ELSE true END""",
     )
+    unreadable = "FROM diagnosis WHERE version IS NULL OR version NOT IN (9, 10)"
+    ((versionless,),) = work.query(f"SELECT count(*) {unreadable}")
+    work.drop("diagnoses_icd", "diagnoses", "icd_version is neither 9 nor 10", versionless)
+    work.query(f"DELETE {unreadable}")
     known = names_of(work.query("SELECT DISTINCT version, code FROM diagnosis ORDER BY ALL"), rules)
     work.query("CREATE TABLE meaning (version INTEGER, code VARCHAR, name VARCHAR)")
     if known:

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from openclef.database.mimic_iv.concepts import read_concepts
 from openclef.database.mimic_iv.diagnoses import add_diagnoses
@@ -19,7 +20,10 @@ from openclef.database.mimic_iv.patients import add_ecgs, add_people, read_list
 from openclef.database.mimic_iv.summary import Extraction, calendar_years
 from openclef.database.mimic_iv.workspace import find_hosp, open_workspace
 from openclef.database.mimic_iv.writing import (
+    DROPPED,
     FORMAT,
+    METADATA,
+    RISKS,
     SETTINGS,
     write_dropped,
     write_metadata,
@@ -27,6 +31,8 @@ from openclef.database.mimic_iv.writing import (
     write_settings,
 )
 from openclef.shards import hold_folder, make_folder
+
+_WRITTEN = {METADATA, RISKS, DROPPED, SETTINGS, "profile.html"}  # a folder with more is somebody's own
 
 __all__ = ["extract_metadata"]
 
@@ -85,7 +91,7 @@ def extract_metadata(
     scores = _chosen_scores(risks)
     rules = read_concepts(concepts)
     folder = find_hosp(hosp)
-    out = Path(out).absolute()
+    out = Path(out).resolve()  # a link to a larger disk stays a link
     _refuse_others(out, overwrite)
     listed = read_list(ecgs)
     list_file = Path(ecgs) / "record_list.csv" if Path(ecgs).is_dir() else Path(ecgs)
@@ -124,9 +130,11 @@ def extract_metadata(
 def _chosen_scores(risks: str | Sequence[str]) -> list[str]:
     from openclef.risk import SCORES
 
-    chosen = list(SCORES) if risks == "all" else [risks] if isinstance(risks, str) else list(risks)
-    wrong = [name for name in chosen if name not in SCORES or chosen.count(name) > 1]
-    if wrong:
+    given: Any = [risks] if isinstance(risks, str) else risks
+    chosen: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    if risks == "all":
+        chosen = list(SCORES)
+    if any(not isinstance(name, str) or name not in SCORES or chosen.count(name) > 1 for name in chosen):
         raise ValueError(f"risks={risks!r}; accepted are 'all', or names, each once, of {', '.join(SCORES)}")
     return chosen
 
@@ -141,10 +149,14 @@ def _refuse_others(out: Path, overwrite: bool) -> None:
         about = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         about = None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise FileExistsError(f"{out} holds other files; pass a new folder")
+    others = sorted({place.name for place in out.iterdir()} - _WRITTEN)
+    if not isinstance(about, dict) or about.get("format") != FORMAT or others:
+        named = f", such as {others[0]}" if others else ""
+        raise FileExistsError(f"{out} holds other files{named}; pass a new folder")
     if not overwrite:
-        raise FileExistsError(f"{out} holds an extraction already; pass overwrite=True to replace it")
+        raise FileExistsError(
+            f"{out} holds an extraction already; pass overwrite=True (--overwrite true) to replace it"
+        )
 
 
 def _empty(folder: Path) -> None:

@@ -17,6 +17,7 @@ OVER_89 = 91
 
 OLDEST = 89
 OLDEST_BECOMES = 90
+OLDEST_POSSIBLE = 130  # older by the dates: an error of the dates
 
 
 def read_list(path: str | Path) -> pa.Table:
@@ -111,6 +112,11 @@ def add_ecgs(work: Workspace, listed: pa.Table) -> None:
     work.query("CREATE TABLE subject AS SELECT DISTINCT subject FROM ecg")
     ((unreadable,),) = work.query("SELECT count(*) FROM ecg WHERE time IS NULL")
     work.drop("record_list", "ecg_time", "no date and time: nothing but the sex is known", unreadable)
+    if unreadable == len(listed):
+        raise ValueError(
+            f"no ecg_time of the list can be read, for example {listed['ecg_time'][0].as_py()!r}; accepted is "
+            "2180-05-06 22:23:00: fetch record_list.csv again"
+        )
 
 
 def add_people(work: Workspace) -> None:
@@ -154,6 +160,11 @@ def add_people(work: Workspace) -> None:
         raise ValueError(
             f"{work.files['patients']} has the subject {twice[0][0]} twice; pass MIMIC-IV's table as it was fetched"
         )
+    if not work.query("SELECT 1 FROM anchor LIMIT 1"):
+        raise ValueError(
+            f"{work.files['patients']} has none of the subjects of the list of ECGs; pass the tables and the list "
+            "of one hospital"
+        )
     ((sexless, ageless),) = work.query(
         "SELECT count(*) FILTER (gender IS NULL OR gender NOT IN ('F', 'M')), "
         "count(*) FILTER (age IS NULL OR NOT age > 0 OR year IS NULL) FROM anchor"
@@ -164,11 +175,13 @@ def add_people(work: Workspace) -> None:
         f"""CREATE TABLE person AS
         WITH aged AS (
             SELECT ecg.id, ecg.subject, gender, anchor.age AS anchor_age, anchor.year AS anchor_year,
-                CASE WHEN anchor.age > 0 THEN anchor.age + year(ecg.time) - anchor.year END AS age,
+                CASE WHEN anchor.age > 0 AND anchor.age + year(ecg.time) - anchor.year <= {OLDEST_POSSIBLE}
+                    THEN anchor.age + year(ecg.time) - anchor.year END AS age,
+                anchor.age + year(ecg.time) - anchor.year > {OLDEST_POSSIBLE} AS impossible,
                 calendar_year + year(ecg.time) - anchor.year AS calendar_year
             FROM ecg LEFT JOIN anchor USING (subject)
         )
-        SELECT id, subject, anchor_age, anchor_year, calendar_year,
+        SELECT id, subject, anchor_age, anchor_year, calendar_year, impossible,
             CASE gender WHEN 'F' THEN 'female' WHEN 'M' THEN 'male' ELSE '' END AS sex,
             CASE WHEN age IS NULL THEN NULL WHEN anchor_age >= {OVER_89} OR age > {OLDEST} THEN {OLDEST_BECOMES}
                 WHEN age >= 0 THEN age END::DOUBLE AS age,
@@ -178,6 +191,8 @@ def add_people(work: Workspace) -> None:
     )
     ((before_birth,),) = work.query(
         "SELECT count(*) FROM person JOIN ecg USING (id) WHERE age IS NULL AND anchor_age > 0 "
-        "AND anchor_year IS NOT NULL AND time IS NOT NULL"
+        "AND anchor_year IS NOT NULL AND time IS NOT NULL AND NOT impossible"
     )
+    ((impossible,),) = work.query("SELECT count(*) FROM person WHERE impossible")
+    work.drop("record_list", "age_years", f"older than {OLDEST_POSSIBLE} years by the dates", impossible)
     work.drop("record_list", "age_years", "ECG before the year of birth", before_birth)

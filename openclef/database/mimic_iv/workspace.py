@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -27,6 +28,7 @@ ACCESS = (
 )
 
 _LONGEST_HEADER = 1 << 16
+MOST_THREADS = 1024
 _PIECE = 1 << 22  # bytes that are checked at a time
 _LOOK_EVERY_S = 0.1
 _FETCH_AGAIN = "fetch it again and compare it with SHA256SUMS.txt"
@@ -111,6 +113,7 @@ class Workspace:
         path = self._find(table)
         self.files[table] = path
         rows = _rows(path, columns)
+        _header(path, with_rows=True)
         stop = Event()
         with ThreadPoolExecutor(2) as pool:
             whole = pool.submit(_check_whole, path, stop)
@@ -178,13 +181,20 @@ def open_workspace(
         >>> with open_workspace(Path("nowhere"), read_concepts(), memory_limit="some") as work:
         ...     pass
         Traceback (most recent call last):
-        ValueError: memory_limit='some' and threads=None: ...; pass for example memory_limit="2GB", threads=2
+        ValueError: memory_limit='some' and threads=None; accepted are a size above 0 and ...threads=2
     """
     try:
         import duckdb
     except ImportError as error:
         raise ImportError("the extraction needs DuckDB; pip install duckdb.") from error
 
+    if not re.fullmatch(r"\s*0*[1-9]\d*(\.\d+)?\s*([KMGT]i?)?B\s*", str(memory_limit), re.IGNORECASE) or not (
+        threads is None or (isinstance(threads, int) and 1 <= threads <= MOST_THREADS)
+    ):
+        raise ValueError(
+            f"memory_limit={memory_limit!r} and threads={threads!r}; accepted are a size above 0 and 1 to "
+            f'{MOST_THREADS} threads; pass for example memory_limit="2GB", threads=2'
+        )
     connection = duckdb.connect(":memory:")
     try:
         try:
@@ -302,15 +312,21 @@ def _rows(path: Path, columns: Sequence[str]) -> str:
     )
 
 
-def _header(path: Path) -> list[str]:
+def _header(path: Path, with_rows: bool = False) -> list[str]:
+    """Names of the columns; a table without a row is refused where rows are wanted: it would make absence of all."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             line = file.readline(_LONGEST_HEADER).decode("utf-8-sig")
+            has_row = not with_rows or bool(file.readline(_LONGEST_HEADER).strip())
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}); {_FETCH_AGAIN}") from None
     names = [name.strip() for name in next(csv.reader([line]), [])]
     if not any(names):
         raise ValueError(f"{path} is empty; {_FETCH_AGAIN}")
+    if not has_row:
+        raise ValueError(
+            f"{path} has no row; {_FETCH_AGAIN}, or take it out of the folder: then its values are unknown"
+        )
     return names
 
 

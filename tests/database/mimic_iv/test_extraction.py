@@ -343,3 +343,61 @@ def test_the_module_needs_no_torch() -> None:
         "import openclef, sys; openclef.extract_metadata; assert not {'torch', 'duckdb'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_files_of_ones_own_in_the_folder_are_kept(hospital: Path) -> None:
+    extract(hospital)
+    note = hospital / "out" / "notes.txt"
+    note.write_text("keep")
+    with pytest.raises(FileExistsError, match=r"holds other files, such as notes\.txt; pass a new folder"):
+        extract(hospital, overwrite=True)
+    assert note.read_text() == "keep"
+
+
+def test_a_link_to_another_disk_stays_a_link(hospital: Path) -> None:
+    (hospital / "disk").mkdir()
+    (hospital / "link").symlink_to(hospital / "disk")
+    extract(hospital, "link")
+    extract(hospital, "link", overwrite=True)
+    assert (hospital / "link").is_symlink()
+    assert (hospital / "disk" / "metadata.parquet").is_file()
+
+
+def test_a_table_without_rows_is_no_absence_of_disease(hospital: Path) -> None:
+    path = hospital / "hosp" / "diagnoses_icd.csv.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).split(b"\n")[0] + b"\n"))
+    with pytest.raises(ValueError, match=r"diagnoses_icd\.csv\.gz has no row; .* take it out of the folder"):
+        extract(hospital)
+
+
+def test_codes_of_an_unknown_version_are_counted(tmp_path: Path) -> None:
+    ecgs, tables = small_hospital()
+    tables["diagnoses_icd"] = tables["diagnoses_icd"].assign(icd_version="ICD9")
+    write_tables(tmp_path, ecgs, **tables)
+    extract(tmp_path)
+    assert "icd_version is neither 9 nor 10" in (tmp_path / "out" / "dropped.csv").read_text()
+
+
+def test_impossible_ages_are_unknown_and_counted(tmp_path: Path) -> None:
+    ecgs = rows(
+        "subject_id,study_id,ecg_time", ("1", "2", "2999-01-01 00:00:00"), ("1", "3", "2151-01-01 00:00:00")
+    )
+    patients = rows("subject_id,gender,anchor_age,anchor_year", ("1", "M", 20, 2150))
+    write_tables(tmp_path, ecgs, patients=patients)
+    assert extract(tmp_path)["age_years"].tolist() == pytest.approx([NAN, 21], nan_ok=True)
+    assert "older than 130 years by the dates,1" in (tmp_path / "out" / "dropped.csv").read_text()
+
+
+def test_another_hospital_and_a_list_without_times_are_errors(tmp_path: Path) -> None:
+    patients = rows("subject_id,gender,anchor_age,anchor_year", ("1", "M", 20, 2150))
+    write_tables(
+        tmp_path, rows("subject_id,study_id,ecg_time", ("7", "2", "2151-01-01 00:00:00")), patients=patients
+    )
+    with pytest.raises(ValueError, match="has none of the subjects of the list"):
+        extract(tmp_path)
+    write_tables(tmp_path, rows("subject_id,study_id,ecg_time", ("1", "2", "01/02/2151")), patients=patients)
+    with pytest.raises(ValueError, match="no ecg_time of the list can be read, for example '01/02/2151'"):
+        extract(tmp_path)
+    for wrong in ({"memory_limit": "-5GB"}, {"memory_limit": "0GB"}, {"threads": 10**9}, {"threads": 0}):
+        with pytest.raises(ValueError, match="accepted are a size above 0 and 1 to 1024 threads"):
+            extract(tmp_path, **wrong)
