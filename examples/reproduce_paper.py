@@ -4,26 +4,33 @@ r"""From MIMIC-IV's tables to pretrained encoders and the eighteen tasks: the co
         --lvef_table LVEF.csv --databases databases.yaml --out runs/paper
 
 Each command is printed before it runs. What is finished is not done again, so that the same call goes on after an
-interruption. `--dry_run` only prints. Without `--databases` it ends with the pretrained encoders.
+interruption; with other options it stops where they would have made something else. `--dry_run` only prints.
+Without `--databases` it ends with the pretrained encoders.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from openclef.cli import main as openclef
+from openclef.database import DATABASES
 
 PAPER = Path(__file__).resolve().parents[1] / "configs" / "paper.yaml"
 METHODS = ("clef", "simclr")
 RISKS = ("score2", "age_sex")
+
+
+STEPS = "steps.json"
+"""File in the folder `--out` that holds the command of each finished step, by the file that it makes."""
 
 
 class Step(NamedTuple):
@@ -44,10 +51,11 @@ def steps(given: argparse.Namespace) -> Iterator[Step]:
     ecgs = Path(given.ecgs)
     yield Step(
         ["extract_metadata", "mimic_iv", given.hosp, str(metadata), "--ecgs", str(ecgs / "record_list.csv")]
-        + ["--risks", json.dumps(RISKS)],
+        + ["--risks", json.dumps(RISKS), "--region", given.region]
+        + (["--concepts", given.concepts] if given.concepts else []),
         metadata / "metadata.parquet",
     )
-    options = {"metadata": str(metadata.resolve()), "records": "first"}
+    options = {"metadata": str(metadata.resolve()), "records": given.records}
     if given.lvef_table:
         options["lvef_table"] = str(Path(given.lvef_table).resolve())
     yield Step(
@@ -57,7 +65,8 @@ def steps(given: argparse.Namespace) -> Iterator[Step]:
     )
     yield Step(["check", str(store), "--linkage", "true", "--metadata", "true"], None)
     for risk in RISKS:
-        yield Step(["risk", str(store), risk], store / "risk" / f"{risk}.parquet")
+        region = ["--region", given.region] if risk == "score2" else []
+        yield Step(["risk", str(store), risk, *region], store / "risk" / f"{risk}.parquet")
     runs = {}
     for method in METHODS:
         for seed in range(given.seeds):
@@ -67,16 +76,52 @@ def steps(given: argparse.Namespace) -> Iterator[Step]:
             yield Step([*command, "--seed", str(seed), *given.pretrain], run / "run.json")
     if not given.databases:
         return
-    databases = yaml.safe_load(Path(given.databases).read_text())
     stores = []
-    for name, each in databases.items():
+    for name, each in read_databases(Path(given.databases)).items():
         stores.append(out / "stores" / name)
         command = ["convert", name, str(each["src"]), str(stores[-1])]
-        command += ["--options", json.dumps(each.get("options", {}))]
+        command += ["--options", json.dumps(each.get("options") or {})]
         yield Step(command, stores[-1] / "dataset.json")
     models = [f"{method}={','.join(folders)}" for method, folders in runs.items()]
     command = ["benchmark", *models, "--stores", *map(str, stores), "--out", str(out / "benchmark")]
     yield Step([*command, *given.benchmark], None)
+
+
+def read_databases(path: Path) -> dict[str, dict[str, Any]]:
+    """Read where the data sets of the tasks are, and see that they are there.
+
+    Args:
+        path: YAML: database -> {src: FOLDER, options: {...}}.
+
+    Raises:
+        ValueError: the file is missing or no such YAML, or a database, an option or a folder is not there.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; docs/reproduce-paper.md shows what it holds")
+    try:
+        databases = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML ({error})") from error
+    if not isinstance(databases, dict) or not databases:
+        raise ValueError(f"{path} holds no databases; accepted is: name: {{src: FOLDER, options: {{...}}}}")
+    for name, each in databases.items():
+        if name not in DATABASES:
+            raise ValueError(f"{path} names {name!r}; accepted are {', '.join(DATABASES)}")
+        if not isinstance(each, dict) or "src" not in each or set(each) - {"src", "options"}:
+            raise ValueError(f"{name} in {path} is {each!r}; accepted is {{src: FOLDER, options: {{...}}}}")
+        if not Path(str(each["src"])).exists():
+            raise ValueError(
+                f"{name} in {path}: {each['src']} is not there; its src is the folder as downloaded"
+            )
+        accepted = [
+            option for option in inspect.signature(DATABASES[name].plan).parameters if option != "src"
+        ]
+        options = each.get("options") or {}
+        if not isinstance(options, dict) or set(options) - set(accepted):
+            raise ValueError(
+                f"{name} in {path} has the options {options!r}; accepted are {', '.join(accepted)}"
+            )
+    return databases
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hosp", required=True, help="MIMIC-IV's folder hosp, with its .csv.gz files")
     parser.add_argument("--ecgs", required=True, help="MIMIC-IV-ECG's folder, with record_list.csv and files")
     parser.add_argument("--lvef_table", help="LVEF.csv, whose patients are held out of pretraining")
+    parser.add_argument("--records", choices=("first", "last", "random", "all"), default="first")
+    parser.add_argument(
+        "--region", choices=("low", "moderate", "high", "very_high"), default="low", help="of SCORE2"
+    )
+    parser.add_argument("--concepts", help="a changed copy of concepts.toml, the rules of the metadata")
     parser.add_argument("--databases", help="YAML: database -> {src: FOLDER, options: {...}}, for the tasks")
     parser.add_argument("--out", default="runs/paper", help="folder of everything that is made")
     parser.add_argument("--seeds", type=int, default=1, help="encoders of each method")
@@ -101,13 +151,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--dry_run", action="store_true", help="print the commands only")
     given = parser.parse_args(arguments)
-    for step in steps(given):
+    try:
+        planned = list(steps(given))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    record = Path(given.out) / STEPS
+    finished = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    for step in planned:
         done = step.done is not None and step.done.exists()
         print(f"$ openclef {shlex.join(step.command)}" + ("   # done" if done else ""), flush=True)
+        if done and finished.get(str(step.done), step.command) != step.command:
+            was = shlex.join(finished[str(step.done)])
+            print(f"error: {step.done} was made by: openclef {was}\nPass another --out.", file=sys.stderr)
+            return 2
         if done or given.dry_run:
             continue
         if status := openclef(step.command):
             return status
+        if step.done is not None:
+            finished[str(step.done)] = step.command
+            record.write_text(json.dumps(finished, indent=1), encoding="utf-8")
     return 0
 
 

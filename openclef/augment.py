@@ -21,6 +21,7 @@ if MYPY:
     import torch
 
 Noise = Literal["synthetic", "recorded", "none"]
+Partner = Literal["window", "subject"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Views:
         mask_share: Smallest and largest share of the view that a block takes (0.1 to 0.3 there).
         shift_s: Largest shift in time to either side in seconds; 0 = none, as in the released code.
         crop_s: Length in seconds of a random crop; None = the whole window, as in the released code.
+        partner: What view 2 is of: "window", the window that view 1 is of, or "subject", another window of the same
+            subject in the same store, where there is one.
 
     Raises:
         ValueError: A setting is out of range, or settings do not fit each other.
@@ -66,10 +69,13 @@ class Views:
     mask_share: tuple[float, float] = (0.1, 0.3)
     shift_s: float = 0.0
     crop_s: float | None = None
+    partner: Partner = "window"
 
     def __post_init__(self) -> None:
         if self.noise not in get_args(Noise):
             raise ValueError(f"noise is {self.noise!r}; accepted are {', '.join(get_args(Noise))}.")
+        if self.partner not in get_args(Partner):
+            raise ValueError(f"partner is {self.partner!r}; accepted are {', '.join(get_args(Partner))}.")
         if self.noise == "recorded" and self.noise_file is None:
             raise ValueError(
                 "noise is 'recorded' and noise_file None; pass the path of DATA_noises_real.mat, or "

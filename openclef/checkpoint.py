@@ -28,6 +28,7 @@ import torch
 
 import openclef
 from openclef.model import Encoder, load_encoder, save_encoder
+from openclef.published import PUBLISHED, load_published
 from openclef.shipped import SHIPPED, shipped_folder
 from openclef.store import Store, write_atomically
 
@@ -145,10 +146,40 @@ def decisive(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"stores": known}
 
 
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    before, now = decisive(before), decisive(now)
-    names = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    return ", ".join(f"{key}: {before.get(key)!r} there, {now.get(key)!r} given" for key in names[:4])[:500]
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two configurations differ, by their dotted names, with both values.
+
+    Args:
+        before: One configuration, as `run_config` makes them; where its stores lie does not count.
+        now: The other.
+
+    Example:
+        >>> differing({"seed": 0, "views": {"crop_s": 8.0}}, {"seed": 0, "views": {"crop_s": None}})
+        {'views.crop_s': (8.0, None)}
+    """
+    one, other = _leaves(decisive(dict(before))), _leaves(decisive(dict(now)))
+    names = sorted({*one, *other})
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {name: value}
+    inside = [_leaves(each, f"{name}.{key}" if name else str(key)) for key, each in value.items()]
+    return {key: each for part in inside for key, each in part.items()}
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any], shown: int = 4) -> str:
+    found = differing(before, now)
+    told = [
+        f"{name}: {_briefly(there)} there, {_briefly(given)} given" for name, (there, given) in found.items()
+    ]
+    return "; ".join(told[:shown]) + (f"; and {len(told) - shown} more" if len(told) > shown else "")
+
+
+def _briefly(value: Any, longest: int = 60) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def is_finished(folder: Path) -> bool:
@@ -251,12 +282,14 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load(path: str | Path) -> Encoder:
-    """Load the encoder of a run folder or of a model folder, or one that comes with the package.
+def load(path: str | Path, *, weights: Any = None) -> Encoder:
+    """Load the encoder of a run or model folder, one that comes with the package, or one that others published.
 
     Args:
         path: a run folder (`openclef.pretrain`), a folder with config.json and model.safetensors, or the name of an
-            encoder that comes with the package ("openclef-small-sim": trained on simulated ECGs).
+            encoder that comes with the package ("openclef-small-sim": trained on simulated ECGs), or, with `weights`,
+            the name of a published model, a key of `openclef.published.PUBLISHED`.
+        weights: file of a published model's weights, as its authors publish it, or their state dict.
 
     Returns:
         Encoder in evaluation mode, with `.dim`, `.preprocessing`, `.head` (None where it was not fine-tuned),
@@ -272,6 +305,10 @@ def load(path: str | Path) -> Encoder:
         ...
         FileNotFoundError: runs/none does not exist; pass a run folder (openclef.pretrain), a model folder, ...
     """
+    if not isinstance(path, (str, Path)) or not str(path).strip():
+        raise ValueError(f"path is {path!r}; pass a run folder, a model folder or the name of an encoder.")
+    if weights is not None or str(path) in PUBLISHED:
+        return _load_published(str(path), weights)
     folder = Path(path)
     if not folder.exists():
         shipped = shipped_folder(path)
@@ -314,3 +351,19 @@ def load(path: str | Path) -> Encoder:
     encoder.subjects_complete = isinstance(subjects, list)
     encoder.pretraining_subjects = frozenset(subjects if isinstance(subjects, list) else subjects["known"])
     return encoder
+
+
+def _load_published(name: str, weights: Any) -> Encoder:
+    if name not in PUBLISHED:
+        raise ValueError(
+            f"weights were given for {name!r}, which is no published model; pass one of {', '.join(PUBLISHED)}, "
+            "or leave weights out for a folder."
+        )
+    if weights is None:
+        published = PUBLISHED[name]
+        raise ValueError(
+            f"weights are missing for {name}, which openclef does not bring along; get {published.file} from "
+            f"{published.weights} ({published.licence}) and pass weights=<its path>; on the command line make a "
+            f"model folder of it first: openclef import_model {name} {published.file} FOLDER"
+        )
+    return load_published(name, PUBLISHED[name], weights)

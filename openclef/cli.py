@@ -46,6 +46,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "verify a store; --linkage true: metadata against ECGs; --metadata true: what risks rest on",
     ),
     "pretrain": ("openclef.pretraining:pretrain", "pretrain an encoder on stores"),
+    "import_model": (
+        "openclef.commands.using:import_model",
+        "make a model folder of a foundation model's published weights",
+    ),
+    "convert_weights": (
+        "openclef.commands.using:convert_weights",
+        "take the tensors out of a checkpoint that holds more; nothing in it is run",
+    ),
     "embed": ("openclef.commands.using:embed", "embeddings of files or of a store, as parquet"),
     "finetune": ("openclef.protocol.finetuning:finetune", "train an encoder and a head on a labelled task"),
     "predict": ("openclef.commands.using:predict", "predictions of a fine-tuned encoder, as parquet"),

@@ -14,6 +14,7 @@ import torch
 
 from openclef.augment import Views, draw_leads, make_view
 from openclef.noise import load_noise_bank
+from openclef.pairing import SubjectWindows
 from openclef.pool import Pool, send
 from openclef.preprocessing import Preprocessing
 
@@ -105,6 +106,7 @@ def make_batch(
     generator: torch.Generator,
     device: torch.device | str = "cpu",
     noise_bank: dict[str, torch.Tensor] | None = None,
+    by_subject: SubjectWindows | None = None,
 ) -> Batch:
     """Draw leads for the windows `index` of the pool, filter, augment and z-score: two views of each.
 
@@ -117,6 +119,7 @@ def make_batch(
             generator of the same seed, so that they are known without waiting.
         device: where the batch is made.
         noise_bank: recorded noise, see `augment.load_noise_bank`.
+        by_subject: where second views are drawn from; None = the same windows.
 
     Returns:
         A Batch of len(index) pairs, in the order of `index`.
@@ -138,15 +141,19 @@ def make_batch(
     for_leads = generator
     if generator.device.type != "cpu":
         for_leads = torch.Generator().manual_seed(generator.initial_seed())
+    partners = index if by_subject is None else by_subject.draw(index, for_leads)
     for number in np.unique(owner):
         at = np.flatnonzero(owner == number)
-        rows = pool.row[index[at]]
-        leads = _drawn_leads(pool.available[number][rows], views, for_leads)
+        rows, others = pool.row[index[at]], pool.row[partners[at]]
+        available = pool.available[number][rows]
+        if by_subject is not None:
+            available = available & pool.available[number][others]
+        leads = _drawn_leads(available, views, for_leads)
         step = _WINDOWS_AT_A_TIME if torch.device(device).type == "cpu" else len(at)
         for start in range(0, len(at), step):
             part = slice(start, start + step)
             of_part = leads[0][part], leads[1][part]
-            both = _filtered(pool, int(number), rows[part], *of_part, preprocessing, device)
+            both = _filtered(pool, int(number), rows[part], others[part], *of_part, preprocessing, device)
             for (signal, valid), made in zip(both, (firsts, seconds), strict=True):
                 view, kept = make_view(
                     signal, preprocessing.fs, views, generator, bank=noise_bank, valid=valid
@@ -185,20 +192,22 @@ def _filtered(
     pool: Pool,
     number: int,
     rows: np.ndarray,
+    others: np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
     preprocessing: Preprocessing,
     device: torch.device | str,
 ) -> tuple[Filtered, Filtered]:
-    """Return the filtered signals of both leads of each window, and which of their samples were recorded (None = all).
+    """Return the filtered signals of both views of each window, and which of their samples were recorded (None = all).
 
-    Where both leads are the same one it is read and filtered once.
+    `rows` and `first` are the rows and leads of first views, `others` and `second` those of second ones. Where they are
+    the same it is read and filtered once.
     """
-    other = np.flatnonzero(first != second)
+    other = np.flatnonzero((first != second) | (rows != others))
     of_second = np.arange(len(rows))
     of_second[other] = len(rows) + np.arange(len(other))
     leads = np.concatenate([first, second[other]])
-    signal, complete = pool.read(number, np.concatenate([rows, rows[other]]), leads, device)
+    signal, complete = pool.read(number, np.concatenate([rows, others[other]]), leads, device)
     fs, chosen = pool.stores[number].fs, send(of_second, device)
     filtered = preprocessing.filter(signal, fs, complete)
     both = filtered[: len(rows)], filtered.index_select(0, chosen)
@@ -278,6 +287,7 @@ class Batches:
         self.parts = range(rank * own, (rank + 1) * own)
         self.share = batch_size // parts
         self.bounds = part_bounds(len(pool), parts)
+        self.by_subject = SubjectWindows(pool) if views.partner == "subject" else None
         self.noise_bank: dict[str, torch.Tensor] | None = None
         if views.noise == "recorded" and views.noise_file is not None:
             bank = load_noise_bank(views.noise_file, fs=preprocessing.fs)
@@ -317,6 +327,7 @@ class Batches:
                         generator=seeded(self.device, self.seed, shown, step, part, int(self.shuffle)),
                         device=self.device,
                         noise_bank=self.noise_bank,
+                        by_subject=self.by_subject,
                     )
                     for part, order in orders.items()
                 ]

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from openclef.condition import Condition
+from openclef.device import checked_device
+from openclef.lead_placement import check_lead, place_lead
 from openclef.preprocessing import Preprocessing
 from openclef.record import cut_windows
 from openclef.signal import canonical_lead
@@ -46,6 +48,8 @@ def embed(
 ) -> pd.DataFrame:
     """Embed recordings, one row a window of the model's length.
 
+    A model of several leads gets the lead in its own channel and 0 in the others.
+
     A window with less than 1 s of recorded samples (or half the model's window, where that is less) has
     nothing to embed. In a store, a list or a longer recording its row stays, with the flag "too_short" and an
     embedding of NaN; a single recording that has no other window is refused.
@@ -71,7 +75,8 @@ def embed(
 
     Raises:
         ValueError: If the rate or the leads are unknown, a file states another rate or unit, the lead is not
-            there, a single recording is too short, or the model's preprocessing cannot make the signal valid.
+            there or none of the model's, a single recording is too short, or the model's preprocessing cannot
+            make the signal valid.
         FileNotFoundError: If a file is not there.
 
     Example:
@@ -241,6 +246,8 @@ def embed_store(
     preprocessing = preprocessing_of(model)
     batch_size = _batch_size(model, batch_size, device)
     preprocessing.check(store.fs, store.unit)
+    seen = canonical_lead((condition.lead if condition is not None else None) or lead)
+    check_lead(model, seen)
     chosen = np.arange(len(store)) if rows is None else np.atleast_1d(np.asarray(rows))
     chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
     chunks = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
@@ -249,7 +256,9 @@ def embed_store(
     with _in_use(model, device) as where:
         for signal, fs in _shown(read, f"embedding {store.name}", len(chunks), progress):
             windows = cut_windows(signal, fs, preprocessing.seconds)
-            vectors = [_forward(model, preprocessing, window, fs, where, precision) for window in windows]
+            vectors = [
+                _forward(model, preprocessing, window, fs, seen, where, precision) for window in windows
+            ]
             weight = np.stack([~np.isnan(window).all(1) for window in windows]).astype(np.float32)
             weight[0, weight.sum(0) == 0] = 1.0  # nothing recorded at all: the embedding of a flat line
             total = np.einsum("wr,wrd->rd", weight, np.stack(vectors))
@@ -304,6 +313,7 @@ def _embedded(
         "leads": [leads] if isinstance(leads, str) else leads,
     }
     preprocessing = preprocessing_of(model)
+    check_lead(model, given["lead"])
     size = _batch_size(model, batch_size, device)
     windows = pieces(sources, preprocessing, **given)
     total = count_records(sources) if progress else 0
@@ -311,7 +321,7 @@ def _embedded(
         read = read_ahead(_batches(_shown(windows, "embedding", total, progress), size))
         for batch in read:
             signal = np.stack([piece.signal for piece in batch])
-            vectors = _forward(model, preprocessing, signal, batch[0].fs, where, precision)
+            vectors = _forward(model, preprocessing, signal, batch[0].fs, given["lead"], where, precision)
             vectors[[piece.too_short for piece in batch]] = np.nan
             yield batch, vectors
 
@@ -327,16 +337,19 @@ def _columns(batch: list[Piece], lead: str) -> dict[str, list[Any]]:
 
 
 def _batch_size(model: torch.nn.Module, batch_size: int | None, device: str | torch.device | None) -> int:
-    import torch
-
     from openclef.inference import default_batch_size
 
     if batch_size is not None:
         check_counts(batch_size=batch_size)
         return batch_size
+    return default_batch_size(_home(model) if device is None else checked_device(device))
+
+
+def _home(model: torch.nn.Module) -> torch.device:
+    import torch
+
     first = next(iter(model.parameters()), None)
-    home = torch.device("cpu") if first is None else first.device
-    return default_batch_size(home if device is None else torch.device(device))
+    return torch.device("cpu") if first is None else first.device
 
 
 def _shown(items: Iterable[Any], what: str, total: int, progress: bool) -> Iterable[Any]:
@@ -364,11 +377,8 @@ def _batches(windows: Iterable[Piece], batch_size: int) -> Iterator[list[Piece]]
 @contextmanager
 def _in_use(model: torch.nn.Module, device: str | torch.device | None) -> Iterator[torch.device]:
     """Evaluation mode on the device asked for; both as before afterwards."""
-    import torch
-
-    first = next(iter(model.parameters()), None)
-    home = torch.device("cpu") if first is None else first.device
-    where = home if device is None else torch.device(device)
+    home = _home(model)
+    where = home if device is None else checked_device(device)
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.to(where).eval()
@@ -384,6 +394,7 @@ def _forward(
     preprocessing: Preprocessing,
     signal: NDArray[np.float32],
     fs: float,
+    lead: str,
     device: torch.device,
     precision: str,
 ) -> NDArray[np.float32]:
@@ -395,6 +406,6 @@ def _forward(
     batch = torch.from_numpy(np.ascontiguousarray(signal)).to(device)[:, None, :]
 
     def prepare(piece: torch.Tensor) -> torch.Tensor:
-        return preprocessing(piece, fs)
+        return place_lead(preprocessing(piece, fs), model, lead)
 
     return embed_prepared(model, batch, precision, prepare=prepare).float().cpu().numpy()

@@ -102,7 +102,8 @@ class Guidance:
     With r the risk, c the completeness and d the difference: D = (1 - alpha) norm(d) + alpha off the
     diagonal and 0 on it; W joins D and completeness; the loss uses W after `weighting`, the alignment
     term the target 1 - W before it. A record of unknown risk has neutral pairs (weight 1) and no part in
-    the alignment, nor in any minimum or maximum. Nothing of a masked pair enters anything.
+    the alignment, nor in any minimum or maximum. Nothing of a masked pair enters anything. Of several risks
+    each has its own norm(d), and a pair's is their mean over those that both records know.
 
     Args:
         difference: d of two risks: "squared" (r_i - r_k)^2 (released code), "absolute" |r_i - r_k|,
@@ -179,10 +180,10 @@ class Guidance:
         """Return weight, target and masks of all pairs of a batch; no gradient flows through them.
 
         Args:
-            risk: (B,) risk in the score's own unit; not finite = unknown.
-            completeness: (B,) share of the score's inputs that are known, 0..1; None = no discount. Values
-                out of range are an error on the CPU; on an accelerator, where looking would make the device
-                wait, they make the weights NaN.
+            risk: (B,) risk in the score's own unit; not finite = unknown. (B, k) for k risks at once.
+            completeness: (B,) share of the score's inputs that are known, 0..1; None = no discount; of several
+                risks the mean. Values out of range are an error on the CPU; on an accelerator, where looking
+                would make the device wait, they make the weights NaN.
             subject: (B,) integers; None = every record is another subject's.
 
         Returns:
@@ -214,14 +215,24 @@ class Guidance:
 
         if self.missing_risk == "zero":
             risk = torch.where(torch.isfinite(risk), risk, 0)
-        finite = torch.isfinite(risk)
-        known = finite[:, None] & finite[None, :]
+        each = risk[:, None] if risk.ndim == 1 else risk
+        finite = torch.isfinite(each)
+        both = finite[:, None, :] & finite[None, :, :]
+        known = both.any(2)
         diagonal = torch.eye(len(risk), dtype=torch.bool, device=risk.device)
         same = diagonal if subject is None else subject[:, None] == subject[None, :]
         allowed = torch.ones_like(diagonal) if self.same_subject == "positive" else diagonal | ~same
         positive = same if self.same_subject == "positive" else diagonal
 
-        raw = (1 - self.alpha) * self._norm(risk, finite, known & allowed) + self.alpha
+        norms = [
+            self._norm(each[:, score], finite[:, score], both[:, :, score] & allowed)
+            for score in range(each.shape[1])
+        ]
+        norm = norms[0]
+        if len(norms) > 1:
+            counted = torch.where(both, torch.stack(norms, 2), 0)
+            norm = counted.sum(2) / both.sum(2).clamp(min=1)
+        raw = (1 - self.alpha) * norm + self.alpha
         if completeness is not None:
             raw = self._discounted(raw, completeness)
         # A positive's dissimilarity is 0 and a pair that is not known is neutral.
@@ -368,18 +379,21 @@ def _checked(
     import torch
 
     risk = torch.as_tensor(risk)
-    if risk.ndim != 1:
-        raise ValueError(f"risk has shape {tuple(risk.shape)}; pass one value a record, shape (B,).")
+    if risk.ndim not in (1, 2) or risk.shape[1:] == (0,):
+        raise ValueError(
+            f"risk has shape {tuple(risk.shape)}; pass one value a record, shape (B,), or (B, k) for k risks."
+        )
     if risk.dtype != torch.float64:
         risk = risk.to(torch.float32)
     if completeness is not None:
         completeness = torch.as_tensor(completeness, device=risk.device).to(risk.dtype)
-        if completeness.shape != risk.shape:
+        if completeness.shape != risk.shape[:1]:
             raise ValueError(
                 f"completeness has shape {tuple(completeness.shape)} and risk {tuple(risk.shape)}; pass one "
-                "value a record for both, or completeness=None."
+                "value a record, or completeness=None."
             )
-        wrong = ~((completeness >= 0) & (completeness <= 1)) & torch.isfinite(risk)
+        known = torch.isfinite(risk) if risk.ndim == 1 else torch.isfinite(risk).any(1)
+        wrong = ~((completeness >= 0) & (completeness <= 1)) & known
         if risk.device.type == "cpu" and bool(wrong.any()):
             raise ValueError(
                 f"completeness is {float(completeness[wrong][0])} for a record; it is the share of the "

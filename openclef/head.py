@@ -178,6 +178,7 @@ class Predictor(nn.Module):
         super().__init__()
         self.dim = len(encoder.required_head().labels)
         self.preprocessing = encoder.preprocessing
+        self.leads, self.lead_names = encoder.leads, encoder.lead_names
         self.encoder = encoder
 
     def forward(self, signal: Tensor) -> Tensor:

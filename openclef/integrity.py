@@ -12,6 +12,7 @@ import numpy as np
 from openclef import risk
 from openclef.risk.inputs import QUANTITIES
 from openclef.risk.result import Score
+from openclef.risk.summary import AGE_SEX_ONLY
 
 if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
     import pandas as pd
@@ -305,8 +306,8 @@ def _judge(
             f"the default decides: with {worst['wrong']} instead of it for the {worst['unknown']:.0%} whose "
             f"{worst['input']} is unknown the ranks correlate by {worst['spearman']:.2f} only"
         )
-    if degenerate and "age and sex" not in degenerate:
-        return Judgement(score.name, "degenerate", (degenerate, *reasons))
+    if any(not each.endswith(AGE_SEX_ONLY) for each in (degenerate or AGE_SEX_ONLY).split("; ")):
+        return Judgement(score.name, "degenerate", (str(degenerate), *reasons))
     if score.name in CONTROLS:
         return Judgement(score.name, "age and sex", tuple(reasons))
     closest = correlations[(correlations["score"] == score.name) & (correlations["other"] == "age_sex")]

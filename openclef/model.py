@@ -48,9 +48,10 @@ class Encoder(nn.Module):
         backbone_settings: The keyword settings that it was built with; needed to save the encoder.
         labels: What each output stands for, where the backbone's own outputs are predictions; None for features.
         head: What makes predictions of the features; its labels are then the encoder's.
+        lead_names: Names of the backbone's leads in order, where it takes several; None for one, any.
 
     Raises:
-        ValueError: The backbone does not say its `.dim`, or labels or head do not fit its outputs.
+        ValueError: The backbone does not say its `.dim`, or labels, head or lead names do not fit it.
 
     Example:
         >>> backbone = BACKBONES["resnext1d_small"]()
@@ -70,6 +71,7 @@ class Encoder(nn.Module):
         backbone_settings: Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
         head: Head | None = None,
+        lead_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         dim = getattr(backbone, "dim", None)
@@ -87,6 +89,11 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.dim: int = dim
         self.leads: int = getattr(backbone, "leads", 1)
+        self.lead_names = tuple(lead_names or ())
+        if self.lead_names and len(self.lead_names) != self.leads:
+            raise ValueError(
+                f"{len(self.lead_names)} lead names were given for a backbone of {self.leads} leads; pass one a lead."
+            )
         self.preprocessing = Preprocessing() if preprocessing is None else preprocessing
         self.name = name
         self.backbone_name = backbone_name
@@ -206,6 +213,7 @@ class Encoder(nn.Module):
             "preprocessing": self.preprocessing.to_dict(),
             "name": self.name,
             "labels": None if self.labels is None else list(self.labels),
+            "lead_names": list(self.lead_names),
             "head": None if self.head is None else self.head.to_config(),
         }
 
@@ -236,7 +244,7 @@ def save_encoder(encoder: Encoder, folder: str | Path) -> Path:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     with torch.device("meta"):
         rebuilt = _build(config, "this encoder")
-    check_tensors({name: tuple(t.shape) for name, t in rebuilt.state_dict().items()}, tensors, "this encoder")
+    check_tensors(rebuilt.state_dict(), tensors, "this encoder")
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.safetensors"
     write_atomically(weights, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
@@ -258,7 +266,7 @@ def load_encoder(folder: str | Path) -> Encoder:
     Raises:
         FileNotFoundError: One of the files is not there.
         ValueError: Another format or version, an unknown backbone or setting, weights of another hash, or
-            tensors that are missing, unexpected, of another shape or not finite.
+            tensors that are missing, unexpected, of another shape or kind, or not finite.
 
     Example:
         >>> load_encoder("no/such/folder")
@@ -287,38 +295,51 @@ def load_encoder(folder: str | Path) -> Encoder:
         ) from error
     with torch.random.fork_rng(devices=[]):  # a model that is loaded leaves the caller's random numbers alone
         encoder = _build(config, source)
-    check_tensors({name: tuple(t.shape) for name, t in encoder.state_dict().items()}, tensors, source)
+    check_tensors(encoder.state_dict(), tensors, source)
     encoder.load_state_dict(tensors)
     return encoder.eval()
 
 
-def check_tensors(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor], source: str) -> None:
+def check_tensors(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
     """Refuse weights that are not exactly those of an architecture.
 
     Args:
-        expected: Shape of each tensor by name.
-        given: The tensors by name.
+        expected: Tensors of each name's shape and kind; they may be on the device "meta".
+        given: The tensors by name; floating-point ones in any precision of at least 16 bit.
         source: Where they come from, for the message.
 
     Raises:
-        ValueError: Tensors are missing, unexpected, of another shape, or not finite; the message names them.
+        ValueError: Tensors are missing, unexpected, of another shape or kind, not finite, or variances below zero;
+            the message names them.
 
     Example:
-        >>> check_tensors({"a": (2,)}, {"b": torch.zeros(2)}, "weights.pt")
+        >>> check_tensors({"a": torch.zeros(2)}, {"b": torch.zeros(2)}, "weights.pt")
         Traceback (most recent call last):
         ...
         ValueError: weights.pt does not fit: 1 missing (a); 1 unexpected (b). Pass ...
     """
     both = [name for name in expected if name in given]
+    alike = [name for name in both if _is_of_kind(given[name], expected[name])]
+    same = [name for name in alike if given[name].shape == expected[name].shape]
     faults = {
         "missing": [name for name in expected if name not in given],
         "unexpected": [name for name in given if name not in expected],
         "of another shape": [
-            f"{name}: {tuple(given[name].shape)} instead of {expected[name]}"
+            f"{name}: {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}"
             for name in both
-            if tuple(given[name].shape) != expected[name]
+            if given[name].shape != expected[name].shape
         ],
-        "not finite": [name for name in both if not bool(torch.isfinite(given[name]).all())],
+        "of another kind": [
+            f"{name}: {_kind(given[name])} instead of {_kind(expected[name])}"
+            for name in both
+            if name not in alike
+        ],
+        "not finite": [
+            name for name in same if not bool(torch.isfinite(given[name].to(expected[name].dtype)).all())
+        ],
+        "below zero": [
+            name for name in same if name.endswith("running_var") and bool((given[name] < 0).any())
+        ],
     }
     if any(faults.values()):
         raise ValueError(
@@ -328,6 +349,24 @@ def check_tensors(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, T
             )
             + ". Pass the weights of this architecture, whole and unchanged."
         )
+
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def _is_of_kind(given: Tensor, expected: Tensor) -> bool:
+    if given.layout != torch.strided or given.is_meta:
+        return False
+    kinds = next((kinds for kinds in (_FLOATS, _INTEGERS) if expected.dtype in kinds), (expected.dtype,))
+    return given.dtype in kinds
+
+
+def _kind(tensor: Tensor) -> str:
+    name = str(tensor.dtype).removeprefix("torch.")
+    if tensor.layout != torch.strided:
+        return f"{str(tensor.layout).removeprefix('torch.')} {name}"
+    return f"{name} without values" if tensor.is_meta else name
 
 
 def _first_few(names: Sequence[str], shown: int = 5) -> str:
@@ -370,6 +409,7 @@ def _build(config: Mapping[str, Any], source: str) -> Encoder:
         backbone_settings=config["backbone_settings"],
         labels=None if head is not None else config["labels"],
         head=head,
+        lead_names=config.get("lead_names"),  # models of before have no such key, and one lead
     )
 
 

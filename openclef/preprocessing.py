@@ -11,12 +11,18 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from openclef.signal import is_sampling_rate
+
 MYPY = False  # a type checker reads True; jsonargparse would run a TYPE_CHECKING block and import torch
 if MYPY:
     from torch import Tensor
 
-NORMALISATIONS = ("zscore", "none")
+NORMALISATIONS = ("zscore", "minmax", "none")
 FILTERINGS = ("fft", "scipy")
+LOWEST_FS = 50.0
+"""Hz; a model without a band would take a signal of any rate; below this one, and below its own, waves are lost."""
+FLAT = 1e-6
+"""A standard deviation below this share of the mean is rounding, as float32 has it: the lead is constant."""
 UNITS = ("mV", "uV", "zscore")
 EPS = 1e-8
 
@@ -31,7 +37,8 @@ class Preprocessing:
         band: Pass band (low, high) in Hz of a zero-phase Butterworth filter; either edge may be None, and
             band=None only resamples.
         order: Order of the Butterworth filter, 1 to 10, as scipy.signal.butter counts it.
-        normalise: "zscore" (each lead to mean 0 and population standard deviation 1) or "none".
+        normalise: "zscore" (each lead to mean 0 and population standard deviation 1), "minmax" (each lead from -1 to 1)
+            or "none".
         filtering: "fft" (on the signal's device, with gradient; forward-backward filtering with 4 s of odd
             padding, to within a per cent) or "scipy" (exactly what the published weights were trained with:
             (b, a) form, scipy.signal.filtfilt, its default padding; float64 on the CPU, without gradient).
@@ -60,9 +67,9 @@ class Preprocessing:
     filtering: str = "fft"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.fs) and self.fs > 0):
+        if not is_sampling_rate(self.fs):
             raise ValueError(
-                f"fs={self.fs} is no sampling rate; pass a positive number of Hz, for example fs=500."
+                f"fs={self.fs!r} is no sampling rate; pass a positive number of Hz, for example fs=500."
             )
         if not (math.isfinite(self.seconds) and self.samples >= 1):
             raise ValueError(f"seconds={self.seconds} holds no sample at {self.fs:g} Hz; pass a longer one.")
@@ -176,7 +183,7 @@ class Preprocessing:
             return torch.from_numpy(filtered).to(device=signal.device, dtype=torch.float32)
 
     def standardise(self, signal: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Z-score each lead over its valid samples (where `normalise` is "zscore"); the others become 0.
+        """Scale each lead by its valid samples as `normalise` says; the others become 0.
 
         A constant lead becomes zeros.
 
@@ -185,7 +192,8 @@ class Preprocessing:
             valid: Booleans that broadcast to its shape, False where nothing was recorded; None = all valid.
 
         Returns:
-            (batch, lead, time), float32: (signal - mean) / (population standard deviation + 1e-8).
+            (batch, lead, time), float32: (signal - mean) / (population standard deviation + 1e-8) for "zscore",
+            2 (signal - lowest) / (highest - lowest + 1e-8) - 1 for "minmax".
 
         Example:
             >>> import torch
@@ -197,15 +205,22 @@ class Preprocessing:
         signal = signal.float()
         if self.normalise == "zscore":
             if valid is None:  # var_mean takes many times as long
-                signal = signal - signal.mean(-1, keepdim=True)
+                mean = signal.mean(-1, keepdim=True)
+                signal = signal - mean
                 norm = torch.linalg.vector_norm(signal, dim=-1, keepdim=True)
-                return signal / ((norm / math.sqrt(signal.shape[-1])).clamp(min=1e-15) + EPS)
+                deviation = (norm / math.sqrt(signal.shape[-1])).clamp(min=1e-15)
             else:
                 count = valid.expand_as(signal).sum(-1, keepdim=True).clamp(min=1)
                 mean = torch.where(valid, signal, 0.0).sum(-1, keepdim=True) / count
                 signal = torch.where(valid, signal - mean, 0.0)
-                variance = signal.square().sum(-1, keepdim=True) / count
-            return signal / (variance.clamp(min=1e-30).sqrt() + EPS)
+                deviation = (signal.square().sum(-1, keepdim=True) / count).clamp(min=1e-30).sqrt()
+            return signal / torch.where(deviation < FLAT * mean.abs(), torch.inf, deviation + EPS)
+        if self.normalise == "minmax":
+            known = torch.ones_like(signal, dtype=torch.bool) if valid is None else valid.expand_as(signal)
+            low = torch.where(known, signal, torch.inf).amin(-1, keepdim=True)
+            high = torch.where(known, signal, -torch.inf).amax(-1, keepdim=True)
+            scaled = 2 * (signal - low) / (high - low + EPS) - 1
+            return torch.where(known & (high - low > 1e-15), scaled, 0.0)
         return signal if valid is None else torch.where(valid, signal, 0.0)
 
     def valid(self, signal: Tensor, fs: float) -> Tensor:
@@ -270,9 +285,15 @@ class Preprocessing:
             ...
             ValueError: fs=50 Hz is too low: the band reaches to 40 Hz and needs more than 80 Hz. ...
         """
-        if not (math.isfinite(fs) and fs > 0):
+        if not is_sampling_rate(fs):
             raise ValueError(
-                f"fs={fs} is no sampling rate; pass a positive number of Hz, for example fs=500."
+                f"fs={fs!r} is no sampling rate; pass a positive number of Hz, for example fs=500."
+            )
+        lowest = min(LOWEST_FS, self.fs)
+        if self.band is None and fs < lowest:
+            raise ValueError(
+                f"fs={fs:g} Hz is too low for an ECG: at least {lowest:g} Hz are needed. "
+                "Pass the recording's own rate."
             )
         high = None if self.band is None else self.band[1]
         if high is not None and fs / 2 <= high:

@@ -7,17 +7,18 @@ import inspect
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 import openclef
-from openclef.augment import Views
+from openclef.augment import Partner, Views
 from openclef.guidance import Guidance
 from openclef.optimisation import Optimisation
 from openclef.preprocessing import Preprocessing
+from openclef.settings import check_settings
 from openclef.store import Store, open_store
 
 __all__ = ["Run", "pretrain"]
@@ -64,11 +65,12 @@ def pretrain(
     batch_size: int = 64,
     seed: int = 0,
     temperature: float = 0.07,
-    projector_dim: int = 0,
+    projector_dim: int | None = None,
     weighted: bool = True,
     aligned: bool = True,
     alignment_weight: float = 1.0,
     use_completeness: bool = True,
+    method_settings: dict[str, Any] | None = None,
     guidance: Guidance = Guidance(),  # noqa: B008 - a frozen dataclass of settings
     views: Views = Views(),  # noqa: B008
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008
@@ -89,7 +91,7 @@ def pretrain(
     Args:
         stores: a folder made by `openclef convert`, or a list of folders or Store objects, which are pooled.
         out: run folder; see `openclef.checkpoint` for what it holds.
-        method: "clef" or "simclr".
+        method: "clef", "simclr" or another of `openclef list methods`.
         backbone: resnext1d_small, resnext1d_medium or resnext1d_large.
         normalisation: "none" as in the released code, or "batch".
         risk: name of the score that guides, added before by `openclef risk`; ignored by methods without guidance.
@@ -102,11 +104,13 @@ def pretrain(
             gradient accumulation would not be the same thing.
         seed: of initial weights, order, leads and augmentation.
         temperature: of the cosine similarities.
-        projector_dim: size of a projector after the features; 0 for none, as in the released code.
+        projector_dim: size of a projector after the features; 0 for none; None = the method's own: none, as in the
+            released code, but for those that need one.
         weighted: weight negatives by risk difference (L_w).
         aligned: align similarity with risk (L_d).
         alignment_weight: factor of L_d.
         use_completeness: discount pairs by missing metadata.
+        method_settings: further settings of the method, by name, for example {"queue_size": 4096} for "moco".
         guidance: how risk becomes pair weights.
         views: same-lead probability, noise, masking, shift and crop.
         preprocessing: rate (Hz), length (s), band (Hz) and normalisation; travels with the encoder.
@@ -137,11 +141,13 @@ def pretrain(
         ...
         ValueError: no store was given; pass at least one, for example ["stores/ptb_xl"].
     """
-    if not stores:
+    check_settings({name: each for name, each in locals().items() if name not in ("stores", "out")}, pretrain)
+    if not isinstance(stores, Store) and not stores:
         raise ValueError('no store was given; pass at least one, for example ["stores/ptb_xl"].')
-    if epochs < 1 or seed < 0:
+    if epochs < 1 or batch_size < 2 or seed < 0:
         raise ValueError(
-            f"epochs is {epochs} and seed {seed}; pass at least 1 epoch and a seed of at least 0."
+            f"epochs is {epochs}, batch_size {batch_size} and seed {seed}; pass at least 1 epoch, at least 2 records a "
+            "batch and a seed of at least 0."
         )
     given = [stores] if isinstance(stores, (str, Path, Store)) else stores
     opened = [store if isinstance(store, Store) else open_store(store) for store in given]
@@ -162,7 +168,7 @@ def pretrain(
     _known(method, METHODS, "method")
     _known(backbone, BACKBONES, "backbone")
     accepted = inspect.signature(METHODS[method]).parameters
-    settings: dict[str, Any] = {
+    common_settings: dict[str, Any] = {
         "projector_dim": projector_dim,
         "temperature": temperature,
         "guidance": guidance,
@@ -172,7 +178,17 @@ def pretrain(
         "alignment_weight": alignment_weight,
         "use_completeness": use_completeness,
     }
-    guide = risk if "guidance" in accepted else None
+    settings = {
+        name: value for name, value in common_settings.items() if name in accepted and value is not None
+    }
+    settings |= _own_settings(method, method_settings or {}, accepted, common_settings)
+    guided = bool({"guidance", "training_risk"} & set(accepted))
+    if guided and risk is None and (weighted or aligned or "aligned" not in accepted):
+        raise ValueError(
+            f"risk is None, and {method} is guided by a risk; name one of the stores' ({_risks_of(opened)}), or pass "
+            "method='simclr' to pretrain without guidance."
+        )
+    guide = risk if guided else None
     config = _configuration(locals(), opened)
     folder = Path(out)
     console = None if quiet else Console()
@@ -192,9 +208,18 @@ def pretrain(
         "device": fabric.device.type,
         "pool_sha256": pool.fingerprint(),
     }
+    if "training_risk" in accepted:
+        settings["training_risk"] = pool.risk[np.isfinite(pool.risk)]
+    torch.manual_seed(seed)
+    built_with = _backbone_settings(backbone, normalisation)
+    net = BACKBONES[backbone](**built_with)
+    module = METHODS[method](net, **settings)
+    forced: Partner | None = getattr(module, "partner", None)
+    partner = forced or views.partner
+    unpaired = _check_partners(pool) if partner == "subject" else ""
     common = {
         "preprocessing": preprocessing,
-        "views": views,
+        "views": replace(views, partner=partner),
         "rank": fabric.global_rank,
         "world_size": fabric.world_size,
         "device": fabric.device,
@@ -205,9 +230,8 @@ def pretrain(
     if fits(pools, fabric.device, fabric.world_size):
         for each in pools:
             each.to(fabric.device, Batches(each, batch_size=batch_size, **common).windows)
-    torch.manual_seed(seed)
-    net = BACKBONES[backbone](leads=1, normalisation=normalisation)
-    module = METHODS[method](net, **{name: value for name, value in settings.items() if name in accepted})
+    if hasattr(module, "check_batch_size"):
+        module.check_batch_size(batch_size)
     _try_one_step(module, pool, common)
     module.gather = _gatherer(fabric)
 
@@ -215,8 +239,13 @@ def pretrain(
         start_run(folder, config, overwrite=overwrite)
         if console is not None:
             _announce(console, opened, pool, held_out, method, guide, unguided, folder)
+            if unpaired:
+                console.print(unpaired)
     fabric.barrier()
-    watch = _Watch(pool, batch_size, epochs, guide is not None, guidance.weighting, recipe, console)
+    contrasts = getattr(module, "contrasts_batch", "temperature" in accepted)
+    watch = _Watch(
+        pool, batch_size, epochs, guide is not None, contrasts, guidance.weighting, recipe, console
+    )
     history = fit(
         fabric,
         module,
@@ -237,7 +266,7 @@ def pretrain(
             preprocessing,
             name=folder.name,
             backbone_name=backbone,
-            backbone_settings={"leads": 1, "normalisation": normalisation},
+            backbone_settings=built_with,
         )
         finish_run(folder, encoder, pool.subjects)
     fabric.barrier()
@@ -261,6 +290,59 @@ def _check_store(store: Store, preprocessing: Preprocessing, views: Views) -> No
 def _known(name: str, table: Mapping[str, Any], what: str) -> None:
     if name not in table:
         raise ValueError(f"{what} {name!r} is unknown; pass one of {', '.join(table)}.")
+
+
+def _backbone_settings(backbone: str, normalisation: str) -> dict[str, Any]:
+    """Return what a backbone of one lead is built with; refuse a normalisation or one lead where it has no such."""
+    from openclef.backbone import BACKBONES
+
+    accepted = inspect.signature(BACKBONES[backbone]).parameters
+    if normalisation != "none" and "normalisation" not in accepted:
+        raise ValueError(f"normalisation is {normalisation!r}, and {backbone} has its own; leave it out.")
+    given = {"leads": 1, "normalisation": normalisation}
+    if "leads" not in accepted and getattr(BACKBONES[backbone](), "leads", 1) != 1:
+        raise ValueError(f"{backbone} takes several leads at once; pretraining draws single leads.")
+    return {name: value for name, value in given.items() if name in accepted}
+
+
+def _own_settings(
+    method: str, given: Mapping[str, Any], accepted: Mapping[str, Any], common: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings that only this method has; refuse those that it has not."""
+    own = [name for name in accepted if name not in {*common, "backbone", "training_risk"}]
+    unknown = sorted(set(given) - set(own))
+    if unknown:
+        raise ValueError(
+            f"method_settings has {', '.join(unknown)}, which are no settings of {method} alone; it has "
+            f"{', '.join(own) or 'none'}. Others are arguments of their own."
+        )
+    from openclef.method import METHODS
+
+    check_settings(given, METHODS[method], "method_settings.")
+    return dict(given)
+
+
+def _risks_of(stores: list[Store]) -> str:
+    return (
+        ", ".join(dict.fromkeys(name for each in stores for name in each.risks)) or "none yet: openclef risk"
+    )
+
+
+def _check_partners(pool: Any) -> str:
+    """Refuse pairs of one subject's recordings where nobody has two; else say how many windows have no partner."""
+    from openclef.pairing import SubjectWindows
+
+    alone = SubjectWindows(pool).alone
+    if alone == 1:
+        raise ValueError(
+            "no subject has two windows in one store, so second views cannot come from another recording; convert with "
+            "all records of each patient, or pass another method and views.partner='window'."
+        )
+    return (
+        f"{alone:.0%} of the windows are their subject's only one, and are paired with themselves"
+        if alone
+        else ""
+    )
 
 
 def _try_one_step(module: Any, pool: Any, common: dict[str, Any]) -> None:
@@ -308,6 +390,7 @@ class _Watch:
         batch_size: int,
         epochs: int,
         guided: bool,
+        contrasts: bool,
         weighting: str,
         recipe: str,
         console: Any,
@@ -316,7 +399,7 @@ class _Watch:
 
         self.facts = pool_facts(pool, batch_size)
         self.facts["weights_rescaled"] = float(weighting != "raw" or recipe == "official")
-        self.guided, self.epochs, self.console = guided, epochs, console
+        self.guided, self.contrasts, self.epochs, self.console = guided, contrasts, epochs, console
         self.said: list[str] = []
 
     def __call__(self, row: dict[str, float]) -> None:
@@ -326,6 +409,8 @@ class _Watch:
         if not self.guided:
             watched = ("effective_rank", "effective_rank_share", "mean_cosine", "negatives")
             values = {name: values[name] for name in watched}
+        if not self.contrasts:
+            values.pop("negatives")
         for sentence in likely_causes(values):
             kind = sentence.split(":")[0]
             if kind not in [each.split(":")[0] for each in self.said]:
@@ -340,7 +425,15 @@ def _gatherer(fabric: Any) -> Any:
     """Return a function that joins a tensor over all processes, passing gradients back to where they came from."""
     if fabric.world_size == 1:
         return lambda tensor: tensor
-    return lambda tensor: fabric.all_gather(tensor, sync_grads=tensor.requires_grad).flatten(0, 1)
+
+    def gather(tensor: Any) -> Any:
+        joined = fabric.all_gather(tensor, sync_grads=tensor.requires_grad).flatten(0, 1)
+        if joined.requires_grad:
+            # torch's backward of all_gather takes memory as it lies: a gradient that is not contiguous arrives wrong.
+            joined.register_hook(lambda gradient: gradient.contiguous())
+        return joined
+
+    return gather
 
 
 def _announce(

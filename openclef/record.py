@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from openclef.signal import canonical_leads, lead_indices
+from openclef.signal import canonical_leads, is_sampling_rate, lead_indices
 
 UNITS = ("mV", "zscore")
 """Units that a signal may have; ``zscore`` where the source has lost the amplitude."""
@@ -37,7 +37,8 @@ class Record:
     """One ECG recording.
 
     Args:
-        signal: array (lead, time) in ``unit``; NaN where a sample is missing. Held as float32.
+        signal: array (lead, time) in ``unit``; NaN where a sample is missing. Held as float32; what is infinite
+            there is missing.
         fs: sampling rate in Hz.
         leads: one name a lead, in any spelling (``"AVR"`` becomes ``"aVR"``).
         record_id: the recording's name in its source.
@@ -76,7 +77,7 @@ class Record:
                 f"record {self.record_id!r}: signal has type {signal.dtype}; accepted are real numbers: "
                 "convert it to float32"
             )
-        if not (np.isfinite(self.fs) and self.fs > 0):
+        if not is_sampling_rate(self.fs):
             raise ValueError(
                 f"record {self.record_id!r}: fs={self.fs!r}; accepted is a rate above 0 in Hz: "
                 "pass the recording's own, for example fs=500"
@@ -94,7 +95,11 @@ class Record:
             )
         if not str(self.record_id):
             raise ValueError("record_id is empty; pass the recording's name, for example its file's name")
-        object.__setattr__(self, "signal", np.ascontiguousarray(signal, dtype=np.float32))
+        with np.errstate(over="ignore"):
+            held = np.ascontiguousarray(signal, dtype=np.float32)
+        if np.isinf(held).any():
+            held = np.where(np.isinf(held), np.float32("nan"), held)
+        object.__setattr__(self, "signal", held)
         object.__setattr__(self, "fs", float(self.fs))
         object.__setattr__(self, "leads", leads)
         object.__setattr__(self, "record_id", str(self.record_id))

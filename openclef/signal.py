@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,19 @@ _FLAT_SHARE = 0.5  # a lead that stands still for more than this share of its ti
 _FLAT_RUN_S = 0.2  # an ECG does not stand still for longer than this
 _CLIPPED_RUN_S = 0.02  # length of a plateau at the extreme that cannot be a rounded peak
 _SPREAD_MV = (0.02, 20.0)  # plausible spread of an ECG in mV, median over leads
+
+
+def is_sampling_rate(fs: Any) -> bool:
+    """Tell whether something is a sampling rate: a positive, finite number of Hz.
+
+    Args:
+        fs: What was given.
+
+    Example:
+        >>> is_sampling_rate(500), is_sampling_rate("500"), is_sampling_rate(True), is_sampling_rate(float("nan"))
+        (True, False, False, False)
+    """
+    return isinstance(fs, Real) and not isinstance(fs, bool) and 0 < float(fs) < float("inf")
 
 
 def canonical_lead(name: str) -> str:

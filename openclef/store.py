@@ -19,6 +19,7 @@ from openclef.task import Task
 
 if TYPE_CHECKING:  # pandas takes long to import; a command's help does without it
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 __all__ = ["Store", "StoreWriter", "Task", "hash_subjects", "open_store", "write_atomically"]
 
@@ -45,6 +46,13 @@ def hash_subjects(namespace: str, ids: Iterable[object]) -> np.ndarray:
 def _hash_each(namespace: str, ids: Iterable[object]) -> np.ndarray:
     each = (hashlib.sha256(f"{namespace}:{subject}".encode()).hexdigest()[:16] for subject in ids)
     return np.fromiter(each, dtype="<U16")
+
+
+def _check_label(label: str, example: str) -> None:
+    if not label or label != Path(label).name or label.startswith("."):
+        raise ValueError(
+            f"label={label!r} cannot be a file's name; pass a plain word, for example {example!r}"
+        )
 
 
 def open_store(path: str | Path) -> Store:
@@ -306,10 +314,7 @@ class Store:
         if name not in scores.SCORES:
             raise ValueError(f"risk {name!r} is unknown; accepted are {', '.join(sorted(scores.SCORES))}")
         label = name if label is None else label
-        if not label or label != Path(label).name or label.startswith("."):
-            raise ValueError(
-                f"label={label!r} cannot be a file's name; pass a plain word, for example {name!r}"
-            )
+        _check_label(label, name)
         if label != name and label in scores.SCORES:
             raise ValueError(
                 f"label={label!r} is the name of another score; pass another word, for example {name + '_2'!r}"
@@ -341,6 +346,70 @@ class Store:
             warnings.warn(f"risk {label!r} of {self.name}: {degenerate}", stacklevel=2)
         return self
 
+    def add_own_risk(
+        self, label: str, value: ArrayLike, *, completeness: ArrayLike = 1.0, title: str = "", unit: str = ""
+    ) -> Store:
+        """Keep a risk that was computed elsewhere: a score of your own, or a control such as a shuffled one.
+
+        Args:
+            label: the name to keep it under, none of ``openclef.risk.SCORES``.
+            value: (windows,) numbers that rise with risk, aligned with ``records``; NaN where unknown.
+            completeness: share of what the risk needs that is known, 0 to 1; one for all, or (windows,).
+            title: what it is, in words.
+            unit: of the values.
+
+        Returns:
+            The store itself.
+
+        Raises:
+            ValueError: if the label is not accepted, or values do not fit the records.
+
+        Example:
+            >>> import openclef, tempfile
+            >>> store = openclef.simulate(tempfile.mkdtemp() + "/sim", patients=4, workers=1)
+            >>> pressure = store.records["sbp_mmhg"]
+            >>> store.add_own_risk("pressure", pressure, completeness=pressure.notna(), unit="mmHg").risks
+            ['pressure']
+        """
+        from openclef import risk as scores
+
+        _check_label(label, "my_score")
+        if label in scores.SCORES:
+            raise ValueError(
+                f"label={label!r} is the name of a score; pass another word, for example 'my_score'"
+            )
+        values: dict[str, np.ndarray] = {}
+        for name, given in (("value", value), ("completeness", completeness)):
+            try:
+                numbers = np.asarray(given, dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name} of risk {label!r} holds what is no number ({error})") from error
+            if numbers.shape not in ((), (len(self),)) or (name == "value" and numbers.ndim == 0):
+                raise ValueError(
+                    f"{name} of risk {label!r} has shape {numbers.shape}; pass one number a row of records, "
+                    f"({len(self)},)"
+                )
+            values[name] = np.array(np.broadcast_to(numbers, len(self)))
+        values["value"][~np.isfinite(values["value"])] = np.nan
+        if not ((values["completeness"] >= 0) & (values["completeness"] <= 1)).all():
+            raise ValueError(
+                f"completeness of risk {label!r} has values that are not within 0 to 1; pass the share of what "
+                "the risk needs that is known"
+            )
+        values["n_missing"] = np.isnan(values["value"]).astype(np.int64)
+        about = {
+            "score": "",
+            "title": title or label,
+            "unit": unit,
+            "source": "given",
+            "settings": {},
+            "absent": [],
+        }
+        self._write_risk(
+            label, {name: values[name] for name in ("value", "n_missing", "completeness")}, about
+        )
+        return self
+
     def risk(self, name: str) -> pd.DataFrame:
         """Read a risk that was added.
 
@@ -368,11 +437,37 @@ class Store:
         frame = parquet.read_table(path.with_suffix(".parquet"), use_threads=False).to_pandas()
         pa.default_memory_pool().release_unused()
         if len(frame) != len(self) or about["records_sha256"] != self.info["records_sha256"]:
+            again = f"compute it again with store.add_risk({about['score']!r}, label={name!r}, ...)"
             raise ValueError(
                 f"{path.with_suffix('.parquet')} was computed for other records than the store has; "
-                f"compute it again with store.add_risk({about['score']!r}, label={name!r}, ...)"
+                + (again if about["score"] else "give it again with store.add_own_risk")
             )
         return frame
+
+    def risk_settings(self, name: str) -> dict[str, Any]:
+        """Tell with which settings a risk was added.
+
+        Args:
+            name: its label, one of ``risks``.
+
+        Returns:
+            The arguments that were given to ``add_risk``, for example ``{"region": "low"}``.
+
+        Raises:
+            KeyError: if the store holds no such risk.
+
+        Example:
+            >>> import openclef, tempfile
+            >>> store = openclef.simulate(tempfile.mkdtemp() + "/sim", patients=4, workers=1)
+            >>> store.add_risk("score2", region="high").risk_settings("score2")
+            {'region': 'high'}
+        """
+        if name not in self.risks:
+            raise KeyError(
+                f"the store {self.path} holds no risk {name!r}; it has: {', '.join(self.risks) or 'none'}"
+            )
+        about = json.loads((self.path / "risk" / f"{name}.json").read_text(encoding="utf-8"))
+        return dict(about["settings"])
 
     def _write_risk(self, label: str, values: dict[str, np.ndarray], about: dict[str, Any]) -> None:
         import pyarrow as pa

@@ -88,13 +88,51 @@ def test_list_knows_the_contracts_kinds_tasks_and_models(capsys) -> None:
         256,
         True,
     )
-    assert {name: (row["file"], row["dim"]) for name, row in models.items() if "file" in row} == {
+    clef = {name: (row["file"], row["dim"]) for name, row in models.items() if name.startswith("clef")}
+    assert clef == {
         "clef_small": ("clef_small.ckpt", 256),
         "clef_medium": ("clef_medium.ckpt", 1024),
         "clef_large": ("clef_largel.ckpt", 2048),
     }
     assert models["clef_large"]["parameters"] == 296_301_312
-    assert models["clef_small"]["signal"] == "one lead at 500 Hz"
+    assert models["clef_small"]["signal"] == "one lead at 500 Hz, windows of 10 s"
+    for name, row in models.items():  # how to get it, and under which licence
+        assert "file" not in row or all(
+            row[key] for key in ("licence", "weights", "code", "trained_on", "paper", "layer", "fs_hz")
+        ), name
+    assert {"ecg_fm", "st_mem", "moment", "moirai"} <= set(models)
+
+
+def test_import_model_makes_a_folder_that_commands_take(tmp_path, capsys, monkeypatch) -> None:
+    import torch
+
+    from openclef.published import PUBLISHED
+
+    monkeypatch.chdir(tmp_path)
+    torch.save(
+        {
+            "state_dict": {
+                name: torch.zeros(like.shape) for name, like in PUBLISHED["clef_small"].expected().items()
+            }
+        },
+        "clef_small.ckpt",
+    )
+    np.save("wave.npy", np.sin(np.arange(2600) / 7).astype(np.float32))
+    assert cli.main(["embed", "clef_small", "wave.npy", "--fs", "260", "--out", "a.parquet"]) == 1
+    assert "openclef import_model clef_small clef_small.ckpt" in capsys.readouterr().err
+    assert cli.main(["import_model", "clef_small", "clef_small.ckpt", "models/clef"]) == 0
+    assert "443,184 parameters" in capsys.readouterr().out
+    assert cli.main(["embed", "models/clef", "wave.npy", "--fs", "260", "--out", "a.parquet"]) == 0
+    assert cli.main(["import_model", "clef_small", "clef_small.ckpt", "models/clef"]) == 1
+    assert "--overwrite true" in capsys.readouterr().err
+    assert (
+        cli.main(["import_model", "clef_small", "clef_small.ckpt", "models/clef", "--overwrite", "true"]) == 0
+    )
+    assert cli.main(["import_model", "clef_small", "clef_small.ckpt", "models", "--overwrite", "true"]) == 1
+    assert "holds something else" in capsys.readouterr().err
+    assert cli.main(["import_model", "clef", "clef_small.ckpt", "models/other"]) == 1
+    assert "is no published model; pass one of clef_small" in capsys.readouterr().err
+    assert not Path("models/other").exists()
 
 
 @pytest.fixture(scope="module")

@@ -214,7 +214,33 @@ def test_no_gradient_reaches_the_risk() -> None:
 
 def test_wrong_risk_shape_is_named() -> None:
     with pytest.raises(ValueError, match=r"shape \(B,\)"):
-        Guidance().pairs(torch.ones(2, 2))
+        Guidance().pairs(torch.ones(2, 2, 2))
+    with pytest.raises(ValueError, match=r"\(B, k\) for k risks"):
+        Guidance().pairs(torch.ones(2, 0))
+    with pytest.raises(ValueError, match=r"completeness has shape \(3, 2\)"):
+        Guidance().pairs(torch.ones(3, 2), torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_several_risks_are_the_mean_over_those_that_both_know(difference) -> None:
+    first, second = [0.0, 0.02, 0.05, 0.31, NAN], [3.0, NAN, 1.0, 0.5, NAN]
+    completeness = torch.tensor([1.0, 0.5, 0.7, 1.0, 0.0], dtype=torch.float64)
+    guidance = Guidance(difference=difference, discount="shrink", alpha=0.3)
+    alone = [Guidance(difference=difference, discount="none", alpha=0.0) for _ in range(2)]
+    norms = [
+        each.pairs(torch.tensor(values, dtype=torch.float64)) for each, values in zip(alone, (first, second))
+    ]
+    found = guidance.pairs(torch.tensor([first, second], dtype=torch.float64).T, completeness)
+    for i in range(5):
+        for k in range(5):
+            known = [pairs.weight[i, k].item() for pairs in norms if pairs.known[i, k]]
+            assert bool(found.known[i, k]) == bool(known)
+            mean = 0.7 * sum(known) / len(known) + 0.3 if known else 1.0
+            expected = 1 + completeness[i] * completeness[k] * (mean - 1)
+            assert float(found.weight[i, k]) == pytest.approx(float(expected if i != k else 0), rel=1e-9)
+    same = torch.tensor(first)
+    assert torch.equal(guidance.pairs(same[:, None]).weight, guidance.pairs(same).weight)
+    assert torch.allclose(guidance.pairs(torch.stack([same, same], 1)).weight, guidance.pairs(same).weight)
 
 
 def test_settings_do_not_import_torch() -> None:

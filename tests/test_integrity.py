@@ -82,6 +82,9 @@ def test_filled_in_values_are_found(people):
 def test_one_value_for_all_is_degenerate():
     same = pd.DataFrame({"age_years": np.full(100, 60.0), "sex": "male"})
     assert of(judge_integrity(same), "age_sex").verdict == "degenerate"
+    unmeasured = of(judge_integrity(same, ["score2"]), "score2")
+    assert unmeasured.verdict == "degenerate"
+    assert "100 % of patients share one value" in unmeasured.reasons[0]
 
 
 def test_a_subject_counts_once(people):

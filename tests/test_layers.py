@@ -10,13 +10,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "openclef"
 
 LAYERS = {
-    0: ["signal", "record", "statistics", "metrics", "ranking", "risk", "optimisation"],
+    0: ["signal", "record", "statistics", "metrics", "ranking", "risk", "optimisation", "settings", "device"],
     1: [
         "formats", "shards", "task", "columns", "store_writing", "dataset_json", "store", "plausibility", "guidance",
         "noise_synthesis", "noise", "augment", "condition", "filtering", "preprocessing", "backbone", "threads",
     ],
-    2: ["loss", "head", "model", "published", "shipped", "database", "checking", "integrity", "linkage", "simulator"],
-    3: ["pool", "data", "method", "validation", "checkpoint", "sources", "inference", "embedding", "prediction"],
+    2: [
+        "loss", "head", "model", "lead_placement", "published", "shipped", "weight_conversion", "database", "checking",
+        "integrity", "linkage", "simulator",
+    ],
+    3: [
+        "pool", "pairing", "data", "method", "validation", "checkpoint", "sources", "inference", "embedding",
+        "prediction", "cost",
+    ],
     4: ["training", "pretraining"],
     5: ["protocol"],
     6: ["reporting", "benchmarking", "demonstration", "speed"],
@@ -31,10 +37,10 @@ ORDERED = [
     ["noise_synthesis", "noise", "augment"],
     ["formats", "noise_synthesis", "condition"],
     ["filtering", "preprocessing"],
-    ["head", "model", "published"],
-    ["sources", "inference", "embedding", "prediction"],
+    ["head", "model", "published", "weight_conversion"],
+    ["sources", "inference", "embedding", "prediction", "cost"],
     ["linkage", "checking"],
-    ["pool", "data", "method", "validation"],
+    ["pool", "pairing", "data", "method", "validation"],
     ["training", "pretraining"],
     ["reporting", "benchmarking", "demonstration"],
     ["commands", "cli"],

@@ -217,4 +217,35 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
 
 def test_many_wrong_tensors_are_counted_and_the_first_few_named() -> None:
     with pytest.raises(ValueError, match=r"9 missing \(t0, t1, t2, t3, t4, \.\.\.\)"):
-        check_tensors({f"t{n}": (1,) for n in range(9)}, {}, "weights.pt")
+        check_tensors({f"t{n}": torch.zeros(1) for n in range(9)}, {}, "weights.pt")
+
+
+def test_tensors_of_another_kind_are_refused() -> None:
+    expected = {
+        "weight": torch.zeros(2),
+        "bn.running_var": torch.zeros(2),
+        "bn.num_batches_tracked": torch.tensor(0),
+    }
+    fine = {
+        "weight": torch.ones(2).half(),
+        "bn.running_var": torch.ones(2),
+        "bn.num_batches_tracked": torch.tensor(3),
+    }
+    check_tensors(expected, fine, "weights.pt")
+    for wrong, message in (
+        (
+            {"weight": torch.ones(2, dtype=torch.int64)},
+            r"1 of another kind \(weight: int64 instead of float32\)",
+        ),
+        ({"weight": torch.ones(2, dtype=torch.bool)}, "weight: bool instead of float32"),
+        ({"weight": torch.ones(2, dtype=torch.complex64)}, "weight: complex64 instead of float32"),
+        ({"weight": torch.ones(2).to(torch.float8_e4m3fn)}, "weight: float8_e4m3fn instead of float32"),
+        ({"weight": torch.ones(2).to_sparse()}, "weight: sparse_coo float32 instead of float32"),
+        ({"weight": torch.ones(2, device="meta")}, "weight: float32 without values"),
+        ({"weight": torch.tensor([1.0, 1e300], dtype=torch.float64)}, r"1 not finite \(weight\)"),
+        ({"bn.running_var": torch.tensor([1.0, -0.1])}, r"1 below zero \(bn.running_var\)"),
+        ({"bn.num_batches_tracked": torch.tensor(True)}, "num_batches_tracked: bool instead of int64"),
+        ({"weight": torch.ones(1).expand(10**13)}, "of another shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_tensors(expected, {**fine, **wrong}, "weights.pt")

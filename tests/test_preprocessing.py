@@ -202,6 +202,24 @@ def test_normalise_over_valid_samples() -> None:
     assert torch.equal(plain.standardise(signal, valid), torch.where(valid, signal, 0.0))
 
 
+def test_minmax_goes_from_minus_one_to_one_over_valid_samples() -> None:
+    model = Preprocessing(fs=100, seconds=2, band=None, normalise="minmax")
+    signal = torch.tensor([[3.0, 9.0, 5.0, 3.0] * 50, [4.0] * 200])[None]
+    signal[0, 0, 150:] = torch.nan
+    ready = model(signal, 100)
+    expected = 2 * (signal[0, 0, :150] - 3) / 6 - 1
+    assert torch.allclose(ready[0, 0, :150], expected, atol=1e-6)
+    assert not ready[0, 0, 151:].any()  # not recorded
+    assert not ready[0, 1].any()  # constant
+    whole = torch.randn(4, 2, 200)
+    assert torch.allclose(model.standardise(whole).amax(-1), torch.ones(4, 2), atol=1e-5)
+    assert torch.allclose(model.standardise(3 * whole - 7), model.standardise(whole), atol=1e-5)
+    assert torch.equal(
+        model.standardise(whole), model.standardise(whole, torch.ones(1, 1, 200, dtype=torch.bool))
+    )
+    model.check(100, "zscore")  # amplitudes do not count
+
+
 def test_output_is_float32_under_autocast_and_gradients_pass() -> None:
     model = Preprocessing(seconds=2)
     signal = torch.randn(1, 1, 500)
@@ -273,7 +291,7 @@ def test_wrong_signals_are_refused(signal: torch.Tensor, fs: float, message: str
         {"order": 0},
         {"order": 11},
         {"order": 2.5},
-        {"normalise": "minmax"},
+        {"normalise": "robust"},
         {"filtering": "iir"},
         {"filtering": "scipy", "seconds": 0.05},
     ],
@@ -322,3 +340,31 @@ def test_a_whole_window_has_the_same_gradient_whether_its_samples_are_looked_at_
     gradients = [torch.autograd.grad((each * weight).sum(), signal)[0] for each in (known, looked)]
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
     assert preprocessing.standardise(torch.full((1, 1, 9), 3.0)).abs().max() == 0
+
+
+@pytest.mark.parametrize("level", [-3.3, 1.1, 0.7, 5.0, 1e-3, 1e4])
+@pytest.mark.parametrize("seconds", [5.0, 4.0])
+def test_a_constant_lead_becomes_zeros_whatever_rounding_leaves_of_it(level: float, seconds: float) -> None:
+    preprocessing = Preprocessing(fs=500, seconds=5, band=None)
+    signal = torch.full((2, 1, round(seconds * 500)), level)
+    assert not preprocessing(signal, 500).any()
+    assert not preprocessing.standardise(signal).any()
+    signal[0, 0, ::2] += 1e-3 * level  # a real wave is kept
+    ready = preprocessing.standardise(signal)
+    assert ready[0].abs().min() > 0.9
+    assert not ready[1].any()
+
+
+def test_a_model_without_a_band_refuses_rates_at_which_no_ecg_is_left() -> None:
+    without = Preprocessing(fs=100, band=None)
+    without.check(fs=50, unit="mV")
+    with pytest.raises(ValueError, match="fs=40 Hz is too low for an ECG: at least 50 Hz"):
+        without.check(fs=40, unit="mV")
+
+
+@pytest.mark.parametrize("fs", ["500", True, None, 0, -1, float("nan"), float("inf"), 5 + 0j])
+def test_what_is_no_rate_is_refused(fs: object) -> None:
+    with pytest.raises(ValueError, match=r"fs=.* is no sampling rate; pass a positive number of Hz"):
+        Preprocessing().check(fs, "mV")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"fs=.* is no sampling rate"):
+        Preprocessing(fs=fs)  # type: ignore[arg-type]

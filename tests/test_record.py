@@ -83,3 +83,10 @@ def test_what_cannot_be_right_is_refused(changes, message):
 
 def test_one_name_alone_is_one_lead():
     assert Record(np.zeros((1, 5)), 100, "MDC_ECG_LEAD_AVF", "a").leads == ("aVF",)
+
+
+def test_what_is_infinite_is_missing() -> None:
+    signal = np.array([[1.0, np.inf, -np.inf, 1e300]])
+    record = Record(signal, fs=4, leads=("I",), record_id="a")
+    np.testing.assert_array_equal(record.signal, np.array([[1.0, np.nan, np.nan, np.nan]], np.float32))
+    assert np.isinf(signal[0, 1])

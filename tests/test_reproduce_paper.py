@@ -6,7 +6,9 @@ import importlib.util
 import re
 import shlex
 import warnings
+from argparse import Namespace
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -17,7 +19,14 @@ from openclef.cli import main
 from tests.eighteen_tasks import BEYOND, EIGHTEEN, SMALL, write_layouts
 
 ROOT = Path(__file__).resolve().parents[1]
-pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reproduce", ROOT / "examples" / "reproduce_paper.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def commands(page: str) -> list[list[str]]:
@@ -25,6 +34,7 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in re.findall(r"^    (openclef .*)$", text, re.M)]
 
 
+@pytest.mark.slow
 def test_the_page_of_mimic_iv_leads_from_the_tables_to_an_encoder(tmp_path, monkeypatch, capsys) -> None:
     """Every command as it stands, but for the paths of the repository and an epoch of the small encoder."""
     monkeypatch.chdir(tmp_path)
@@ -55,7 +65,10 @@ def test_the_page_of_mimic_iv_leads_from_the_tables_to_an_encoder(tmp_path, monk
     assert Path("runs/mimic/run.json").is_file()
 
 
-def test_the_script_leads_to_a_number_for_each_of_the_eighteen_tasks(tmp_path, monkeypatch, capsys) -> None:
+@pytest.mark.slow
+def test_the_script_leads_to_a_number_for_each_of_the_eighteen_tasks(
+    script, tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.chdir(tmp_path)
     openclef.simulator.simulate_mimic_iv("rehearsal", patients=60, seed=2, workers=1)
     write_layouts(tmp_path / "raw")
@@ -66,9 +79,6 @@ def test_the_script_leads_to_a_number_for_each_of_the_eighteen_tasks(tmp_path, m
         if name not in without
     }
     Path("databases.yaml").write_text(yaml.safe_dump(databases))
-    spec = importlib.util.spec_from_file_location("reproduce", ROOT / "examples" / "reproduce_paper.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     arguments = [
         "--hosp",
         "rehearsal/mimiciv/hosp",
@@ -96,3 +106,69 @@ def test_the_script_leads_to_a_number_for_each_of_the_eighteen_tasks(tmp_path, m
     found = pd.read_csv("runs/paper/benchmark/benchmark.csv")
     for model in ("clef", "simclr"):
         assert set(found.loc[(found["model"] == model) & found["value"].notna(), "task"]) == set(EIGHTEEN)
+
+
+def test_the_script_stops_where_other_options_would_have_made_something_else(
+    script, tmp_path, monkeypatch, capsys
+) -> None:
+    """The steps are not run here: each makes its file and no more."""
+    monkeypatch.chdir(tmp_path)
+    ran: list[str] = []
+
+    def run(command: list[str]) -> int:
+        ran.append(command[0])
+        for step in script.steps(given):
+            if step.command == command and step.done is not None:
+                step.done.parent.mkdir(parents=True, exist_ok=True)
+                step.done.touch()
+        return 0
+
+    monkeypatch.setattr(script, "openclef", run)
+    arguments = ["--hosp", "hosp", "--ecgs", "ecgs", "--out", "runs"]
+    kept = {
+        "records": "first",
+        "region": "low",
+        "concepts": None,
+        "databases": None,
+        "lvef_table": None,
+        "seeds": 1,
+    }
+    given = Namespace(
+        **kept, hosp="hosp", ecgs="ecgs", out="runs", max_skipped_share=0.05, pretrain=[], benchmark=[]
+    )
+    assert script.main(arguments) == 0
+    every = ["extract_metadata", "convert", "check", "risk", "risk", "pretrain", "pretrain"]
+    assert ran == every
+    assert script.main(arguments) == 0
+    assert ran == [*every, "check"]
+    capsys.readouterr()
+    assert script.main([*arguments, "--region", "high"]) == 2
+    assert "was made by: openclef extract_metadata" in capsys.readouterr().err
+    assert script.main([*arguments, "--pretrain", "--epochs 3"]) == 2
+    assert "clef-0/run.json was made by: openclef pretrain" in capsys.readouterr().err
+    assert ran == [*every, "check", "check"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "databases.yaml is missing"),
+        ("- ptb_xl", "holds no databases"),
+        ("a: [", "is no YAML"),
+        ("ptbxl: {src: .}", "names 'ptbxl'; accepted are ptb_xl"),
+        ("ptb_xl: here", r"accepted is \{src: FOLDER"),
+        ("ptb_xl: {src: nowhere}", "nowhere is not there"),
+        ("ptb_xl: {src: ., options: {rate: 100}}", "has the options {'rate': 100}; accepted are"),
+    ],
+)
+def test_the_data_sets_of_the_tasks_are_looked_at_before_the_first_step(
+    script, text, message, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("databases.yaml").write_text(text)
+    given = ["--hosp", "hosp", "--ecgs", "ecgs", "--databases", "databases.yaml"]
+    assert script.main([*given, "--dry_run"]) == 2
+    printed = capsys.readouterr()
+    assert re.search(message, printed.err)
+    assert not printed.out

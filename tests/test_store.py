@@ -554,3 +554,42 @@ def test_the_documented_columns_are_those_of_the_code():
 
     page = (Path(__file__).parents[1] / "docs" / "format.md").read_text()
     assert all(f"`{name}`" in page for name in [*FIXED_COLUMNS, *PLAUSIBLE, "sex"])
+
+
+def test_a_risk_of_one_s_own_stands_beside_the_others(tmp_path):
+    store = build(tmp_path)
+    value = np.arange(len(store), dtype=float)
+    value[1], value[2] = np.nan, np.inf
+    assert store.add_own_risk("mine", value, completeness=np.isfinite(value), unit="points") is store
+    found = open_store(tmp_path).risk("mine")
+    np.testing.assert_array_equal(found["value"][1:4], [np.nan, np.nan, 3.0])
+    np.testing.assert_array_equal(found["completeness"][:4], [1, 0, 0, 1])
+    np.testing.assert_array_equal(found["n_missing"][:4], [0, 1, 1, 0])
+    assert value[2] == np.inf  # what was given stays as it was
+    assert store.add_own_risk("half", value, completeness=0.5).risk("half")["completeness"].eq(0.5).all()
+    file = tmp_path / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"records_sha256": "0" * 64}))
+    with pytest.raises(
+        ValueError, match=r"computed for other records.*give it again with store.add_own_risk"
+    ):
+        open_store(tmp_path).risk("mine")
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "completeness", "message"),
+    [
+        ("age", 0, 1, "label='age' is the name of a score"),
+        ("a/b", 0, 1, "cannot be a file's name"),
+        ("mine", [1.0], 1, r"value of risk 'mine' has shape \(1,\); pass one number a row"),
+        ("mine", 3.0, 1, r"value of risk 'mine' has shape \(\)"),
+        ("mine", "words", 1, "value of risk 'mine' holds what is no number"),
+        ("mine", 0, [[1.0]], r"completeness of risk 'mine' has shape \(1, 1\)"),
+        ("mine", 0, 1.5, "completeness of risk 'mine' has values that are not within 0 to 1"),
+        ("mine", 0, np.nan, "completeness of risk 'mine' has values that are not within 0 to 1"),
+    ],
+)
+def test_a_risk_that_does_not_fit_is_refused(tmp_path, label, value, completeness, message):
+    store = build(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        store.add_own_risk(label, np.zeros(len(store)) if value == 0 else value, completeness=completeness)
+    assert store.risks == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import random
 import signal
 import subprocess
@@ -331,6 +333,56 @@ def test_simclr_needs_no_risk(small_store, tmp_path: Path) -> None:
     )
     assert run.history[0]["loss_alignment"] == 0.0
     assert run.model.dim == 256
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 1.5}, "epochs is 1.5; pass a whole number"),
+        ({"epochs": True}, "epochs is True; pass a whole number"),
+        ({"weighted": "false"}, "weighted is 'false'; pass true or false"),
+        ({"temperature": math.inf}, "temperature is inf; pass a finite number"),
+        ({"batch_size": 1}, "at least 2 records a batch"),
+        ({"views": Views(crop_s=True)}, r"views\.crop_s is True"),
+        ({"optimisation": Optimisation(learning_rate=math.nan)}, r"optimisation\.learning_rate is nan"),
+        ({"method": "moco", "method_settings": {"queue_size": 10**12}}, "at most 4,194,304"),
+        ({"method": "moco", "method_settings": {"queue_size": 8.0}}, r"method_settings\.queue_size is 8\.0"),
+        ({"method": "byol", "method_settings": {"momentum": math.nan}}, r"method_settings\.momentum is nan"),
+        (
+            {
+                "method": "vicreg",
+                "method_settings": {
+                    "invariance_weight": 0.0,
+                    "variance_weight": 0.0,
+                    "covariance_weight": 0.0,
+                },
+            },
+            "all three weights are 0",
+        ),
+        ({"risk": None}, r"clef is guided by a risk; name one of the stores' \(age_sex\)"),
+        ({"method": "y_aware", "risk": None}, "y_aware is guided by a risk"),
+        ({"risk": None, "weighted": False}, "clef is guided by a risk"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_a_folder_is_made(
+    small_store, tmp_path: Path, changes: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        openclef.pretrain([small_store], tmp_path / "run", **(SMALL | changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_weights_and_alignment_no_risk_is_needed(small_store, tmp_path: Path) -> None:
+    settings = SMALL | {"risk": None, "weighted": False, "aligned": False, "epochs": 1}
+    assert openclef.pretrain([small_store], tmp_path / "run", **settings).model.dim == 256
+
+
+def test_only_methods_with_negatives_in_the_batch_are_told_of_few(small_store, tmp_path: Path) -> None:
+    for method, told in (("simclr", True), ("vicreg", False), ("risk_regression", False), ("moco", False)):
+        settings = SMALL | {"method": method, "batch_size": 8, "epochs": 1}
+        with pytest.warns(UserWarning, match="negatives") if told else contextlib.nullcontext():
+            run = openclef.pretrain([small_store], tmp_path / method, **settings)
+        assert any("negatives" in each for each in run.warnings) == told
 
 
 def test_fixed_lead_and_tensorboard(small_store, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from openclef.signal import canonical_lead
 
 __all__ = [
     "accepted_names",
-    "checked_device",
     "leads_by_name",
     "listed",
     "place_for",
@@ -146,37 +145,3 @@ def place_for(out: Any) -> Path:
     if not isinstance(out, (str, os.PathLike)) or not str(out).strip():
         raise ValueError(f"out is {out!r}; pass the folder of the benchmark, for example 'runs/benchmark'.")
     return Path(out)
-
-
-def checked_device(device: str | None) -> None:
-    """Refuse a device that torch does not know or does not have.
-
-    Raises:
-        ValueError: It is none, or not there.
-
-    Example:
-        >>> checked_device("gpu")
-        Traceback (most recent call last):
-        ...
-        ValueError: device is 'gpu', which cannot be used (...); pass for example 'cpu' or 'cuda', or None.
-    """
-    if device is None:
-        return
-    import torch
-
-    try:
-        if not isinstance(device, str):
-            raise TypeError("it is no text")
-        torch.empty(1, device=device).tolist()  # on "meta" there are no numbers
-    except (
-        RuntimeError,
-        AssertionError,
-        TypeError,
-        NotImplementedError,
-        ImportError,
-        AttributeError,
-    ) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise ValueError(
-            f"device is {device!r}, which cannot be used ({reason}); pass for example 'cpu' or 'cuda', or None."
-        ) from None

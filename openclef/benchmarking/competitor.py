@@ -11,7 +11,7 @@ from openclef.benchmarking.identity import source_sha256, subjects_sha256
 from openclef.embedding import preprocessing_of
 from openclef.protocol.baselines import random_encoder
 from openclef.protocol.judging import WITH_AGE_SEX
-from openclef.protocol.methods import BASELINES, check_model
+from openclef.protocol.methods import BASELINES, check_model, check_seeds_of_one, made_with
 
 __all__ = ["Architecture", "Competitor", "name_models"]
 
@@ -167,14 +167,18 @@ def name_models(models: Any) -> tuple[list[Competitor], list[str], Architecture]
             architecture = _architecture_of(first)
         called = name or _unique(_own_name(first, sources[0]), {each.name for each in found})
         hashes = [(source_sha256(first), subjects_sha256(first))]
+        facts = [made_with(sources[0], first)]
         about = _about(called, sources, first)
         if _architecture_of(first).as_json() != architecture.as_json():
             about["note"] = (
                 f"random encoders and training from scratch follow {found[0].name if found else called}, which has "
-                "another architecture or preprocessing"
+                "another architecture or preprocessing; benchmark it alone to see it beside its own"
             )
         del first
-        hashes += [(source_sha256(encoder), subjects_sha256(encoder)) for encoder in encoders]
+        for source, encoder in zip(sources[1:], encoders):
+            hashes.append((source_sha256(encoder), subjects_sha256(encoder)))
+            facts.append(made_with(source, encoder))
+        check_seeds_of_one(sources, facts)
         weights, subjects = zip(*hashes)
         found.append(Competitor(called, sources, weights, about | {"weights": list(weights)}, None, subjects))
     return found, baselines, architecture
@@ -242,9 +246,24 @@ def _about(name: str, sources: Sequence[Any], encoder: Any) -> dict[str, Any]:
         "name": name,
         "kind": "model",
         "sources": [str(each) if isinstance(each, (str, Path)) else type(each).__name__ for each in sources],
+        **describe_encoder(encoder),
+        "pretraining_subjects": None if subjects is None else len(subjects),
+    }
+
+
+def describe_encoder(encoder: Any) -> dict[str, Any]:
+    """Say in plain values what an encoder is, whatever its weights.
+
+    Args:
+        encoder: An `Encoder` or a bare backbone.
+
+    Example:
+        >>> describe_encoder(random_encoder())["parameters"]
+        443184
+    """
+    return {
         "backbone": getattr(encoder, "backbone_name", "") or type(encoder).__name__,
         "parameters": sum(each.numel() for each in encoder.parameters()),
         "dim": int(encoder.dim),
         "preprocessing": preprocessing_of(encoder).to_dict(),
-        "pretraining_subjects": None if subjects is None else len(subjects),
     }

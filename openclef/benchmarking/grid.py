@@ -20,7 +20,6 @@ import openclef
 from openclef.benchmarking.averages import average_rows
 from openclef.benchmarking.call import (
     accepted_names,
-    checked_device,
     leads_by_name,
     listed,
     place_for,
@@ -31,12 +30,14 @@ from openclef.benchmarking.cell import OWN, Cell, Grid, JudgedCell
 from openclef.benchmarking.comparisons import comparison_rows
 from openclef.benchmarking.competitor import Architecture, Competitor, name_models
 from openclef.benchmarking.contents import label_rows, metric_rows, reliability_rows
+from openclef.benchmarking.costs import cost_rows
 from openclef.benchmarking.judging import judge_all
 from openclef.benchmarking.kept import Kept
 from openclef.benchmarking.ranks import rank_rows
 from openclef.benchmarking.sources import describe_store, find_tasks, leads_of, open_sources
 from openclef.benchmarking.tables import Benchmark, write_table
 from openclef.condition import Condition, check_conditions
+from openclef.device import checked_device
 from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 from openclef.protocol.baselines import has_age_sex, is_age_or_sex
 from openclef.protocol.evaluation import PARTS, SPLITS
@@ -145,7 +146,8 @@ def benchmark(
     drawn = seed_list("seeds", seeds)
     trained = drawn if training_seeds is None else seed_list("training_seeds", training_seeds)
     asked = None if tasks is None else listed("tasks", tasks)
-    checked_device(device)
+    if device is not None:
+        checked_device(device)
     given, named, architecture = name_models(models)
     among = accepted_names("baselines", [*named, *listed("baselines", baselines)], BASELINES)
     if "scratch" in among and "scratch" not in wanted:
@@ -192,6 +194,9 @@ def benchmark(
         judged, skipped, counts = judge_all(cells, grid, folder, console)
         collated = time.perf_counter()
         unread = _write_tables(folder, judged, skipped, grid, opened, console)
+        write_table(
+            folder, "costs", cost_rows([each.cell for each in judged], Kept(folder / "cache" / "costs"))
+        )
         now = time.perf_counter()
         about["settings"]["tasks"] = list(of_tasks)
         about |= {

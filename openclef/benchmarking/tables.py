@@ -52,6 +52,10 @@ TABLES: dict[str, dict[str, type]] = {
     "skipped": {
         "task": str, "lead": str, "protocol": str, "label_share": float, "model": str, "reason": str,
     },
+    "costs": {
+        "model": str, "backbone": str, "parameters": int, "dim": int, "leads": str, "fs_hz": float, "window_s": float,
+        "gflop": float, "embeddings_per_second": float, "threads": int, "cpu": str,
+    },
 }  # fmt: skip
 
 
@@ -176,6 +180,11 @@ class Benchmark:
     def skipped(self) -> pd.DataFrame:
         """One row a cell that could not be judged, with the reason."""
         return read_table(self.folder, "skipped")
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """One row a model: its size, operations and speed."""
+        return read_table(self.folder, "costs")
 
     def __repr__(self) -> str:
         return f"Benchmark({str(self.folder)!r})"

@@ -48,8 +48,11 @@ def benchmark(arguments: list[str]) -> int:
 
     found = run(models, given.pop("stores"), given.pop("out"), conditions=conditions, **given)
     print(found)
-    for note in dict.fromkeys(each["note"] for each in found.about["notes"]):
-        print(f"note: {note}")
+    said: dict[str, list[str]] = {}
+    for each in found.about["notes"]:
+        said.setdefault(each["note"], []).append(each["model"])
+    for note, names in said.items():
+        print(f"note: {', '.join(dict.fromkeys(names))}: {note}")
     if len(found.skipped):
         print(f"{len(found.skipped)} cells could not be judged: {found.folder / 'skipped.csv'}")
     print(f"tables: {found.folder}/*.csv")

@@ -3,7 +3,10 @@
 # The signature is the options and the docstring their help, so nothing heavy is imported up here.
 from __future__ import annotations
 
+import json
+import shlex
 from importlib.util import find_spec
+from typing import Literal
 
 __all__ = ["extract_metadata"]
 
@@ -15,6 +18,7 @@ def extract_metadata(
     *,
     ecgs: str,
     risks: str | list[str] = "all",
+    region: Literal["low", "moderate", "high", "very_high"] = "low",
     concepts: str | None = None,
     memory_limit: str = "2GB",
     threads: int | None = None,
@@ -28,6 +32,7 @@ def extract_metadata(
         out: folder to write: metadata.parquet, risks.parquet, dropped.csv, settings.json, profile.html.
         ecgs: record_list.csv of MIMIC-IV-ECG.
         risks: all, or a list of scores: '["score2", "prevent_cvd"]'.
+        region: of scores that have one, as SCORE2.
         concepts: a changed copy of concepts.toml, the file of windows, limits, itemids and codes.
         memory_limit: what DuckDB may use; what is more it keeps on the disk of out meanwhile.
         threads: of DuckDB; the number of cores by default.
@@ -42,6 +47,7 @@ def extract_metadata(
         out,
         ecgs=ecgs,
         risks=risks,
+        region=region,
         concepts=concepts,
         memory_limit=memory_limit,
         threads=threads,
@@ -49,6 +55,8 @@ def extract_metadata(
     )
     print_profile(extraction)
     print(f"metadata: {extraction.folder}")
+    options = shlex.quote(json.dumps({"metadata": str(extraction.folder)}))
+    print(f"next: openclef convert mimic_iv_ecg FOLDER_OF_THE_ECGS STORE --options {options}")
     if find_spec("plotly") is None:
         print('for the profile as a page: pip install "openclef[report]", then extract with --overwrite true')
         return 0

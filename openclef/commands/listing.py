@@ -10,6 +10,8 @@ from typing import Any
 __all__ = ["KINDS", "list_things"]
 
 
+_MODEL_IN_BRIEF = ("name", "title", "what", "parameters", "dim", "signal", "licence", "load")  # JSON has all
+
 KINDS = ("databases", "risks", "backbones", "methods", "protocols", "tasks", "models", "formats")
 
 
@@ -34,7 +36,7 @@ def list_things(arguments: list[str]) -> int:
         print_json(rows)
         return 0
     for row in rows:
-        rest = dict(row)
+        rest = {key: value for key, value in row.items() if given.kind != "models" or key in _MODEL_IN_BRIEF}
         name = rest.pop("name")
         words = [
             f"{value:,} {key}" if isinstance(value, int) else str(value)
@@ -94,7 +96,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         return _shipped() + _published()
     if kind == "backbones":
         with torch.device("meta"):  # counts parameters without making them
-            nets = {name: build(leads=1) for name, build in BACKBONES.items()}
+            nets = {name: build() for name, build in BACKBONES.items()}
         return [
             {"name": name, "dim": net.dim, "parameters": sum(p.numel() for p in net.parameters())}
             for name, net in nets.items()
@@ -113,24 +115,36 @@ def _rows(kind: str) -> list[dict[str, Any]]:
 def _published() -> list[dict[str, Any]]:
     import torch
 
-    from openclef.backbone import BACKBONES
-    from openclef.published import CHECKPOINTS, LICENCE, PREPROCESSING, SOURCE
+    from openclef.published import PUBLISHED
 
     rows = []
-    for name, (file, backbone) in CHECKPOINTS.items():
+    for name, each in PUBLISHED.items():
         with torch.device("meta"):
-            net = BACKBONES[backbone](leads=1)
+            net = each.build()
+        before = each.preprocessing
         rows.append(
             {
                 "name": name,
-                "file": file,
-                "backbone": backbone,
+                "title": each.title,
+                "backbone": each.backbone,
                 "dim": net.dim,
                 "parameters": sum(p.numel() for p in net.parameters()),
-                "signal": f"one lead at {PREPROCESSING.fs:g} Hz",
-                "licence": LICENCE,
-                "url": SOURCE,
-                "load": f"openclef.load_official({file!r})",
+                "signal": f"{len(each.leads) or 'one'} lead{'s' * bool(each.leads)} at {before.fs:g} Hz, windows of "
+                f"{before.seconds:g} s",
+                "leads": list(each.leads),
+                "fs_hz": before.fs,
+                "window_s": before.seconds,
+                "band_hz": None if before.band is None else list(before.band),
+                "normalise": before.normalise,
+                "layer": each.layer,
+                "trained_on": each.trained_on,
+                "licence": each.licence,
+                "paper": each.paper,
+                "code": each.code,
+                "weights": each.weights,
+                "file": each.file,
+                "note": each.note,
+                "load": f"openclef.load({name!r}, weights={each.file!r})",
             }
         )
     return rows

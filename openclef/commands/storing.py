@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from typing import Any, Literal
 
 __all__ = ["simulate", "simulate_metadata", "convert", "risk", "check"]
@@ -163,6 +165,10 @@ def convert(
             f"--options {json.dumps(options)} holds a value of a wrong type ({error}); docs/databases.md has them."
         ) from error
     print(store)
+    if "age_years" in store.records:
+        print(
+            f"next: openclef risk {shlex.quote(dst)} score2, then openclef check {shlex.quote(dst)} --linkage true"
+        )
     return 0
 
 
@@ -176,12 +182,14 @@ def risk(
 ) -> int:
     """Add one or more risk scores to a store and print their distributions by completeness.
 
+    The exit status is 1 where a score has a value for nobody.
+
     Args:
         store: folder of a store.
         name: one of `openclef list risks`, several as '["score2", "framingham"]', or all.
         label: name to keep a single score under; the score's own by default.
         region: SCORE2 risk region, for scores that have one; low by default.
-        figure: HTML file for the distribution of a single score as a figure (needs the extra "report").
+        figure: HTML file for the distribution of a single score, with its values inside (needs the extra "report").
     """
     from openclef.risk import SCORES, unknown_inputs
     from openclef.store import open_store
@@ -199,16 +207,30 @@ def risk(
     from openclef.reporting.risk import print_risk, write_risk_figure
 
     opened = open_store(store)
+    nobody = False
     for each in names:
-        has_region = region is not None and "region" in SCORES[each].settings
-        opened.add_risk(each, label=label, **({"region": region} if has_region else {}))
-        print_risk(opened, label or each)
+        settings = {"region": region or "low"} if "region" in SCORES[each].settings else {}
+        kept_as = label or each
+        before = opened.risk_settings(kept_as).get("region", "low") if kept_as in opened.risks else None
+        opened.add_risk(each, label=label, **settings)
+        print_risk(opened, kept_as)
+        nobody = nobody or bool(opened.risk(kept_as)["value"].isna().all())
+        if settings:
+            instead = (
+                f", instead of {before}, which stood there" if before not in (None, region or "low") else ""
+            )
+            print(f"{kept_as}: region {settings['region']}{instead}.")
         if unknown := unknown_inputs(opened.records, each):
-            print(_lacking(label or each, SCORES[each].inputs, unknown))
+            print(_lacking(kept_as, SCORES[each].inputs, unknown))
     if figure is not None:
         write_risk_figure(opened, label or names[0], figure)
         print(f"figure: {figure}")
-    return 0
+    if nobody:
+        print(
+            "Nobody has a value of it: no guidance can come from it. Look at the store's age and sex.",
+            file=sys.stderr,
+        )
+    return 1 if nobody else 0
 
 
 def _lacking(label: str, inputs: tuple[str, ...], unknown: list[str]) -> str:

@@ -7,7 +7,63 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["embed", "predict"]
+__all__ = ["convert_weights", "embed", "import_model", "predict"]
+
+
+def import_model(name: str, weights: str, out: str, *, overwrite: bool = False) -> int:
+    """Make a model folder of a published foundation model's weights, for all commands that take a model.
+
+    Args:
+        name: of `openclef list models`, for example ecgfounder.
+        weights: file of weights, as its authors publish it.
+        out: folder to write.
+        overwrite: replace a model that is there.
+    """
+    folder = Path(out)
+    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} is there; pass another folder, or --overwrite true to replace the model in it."
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "model.safetensors").is_file():
+        raise FileExistsError(f"{folder} holds something else than a model; pass another folder.")
+    from openclef.checkpoint import load
+    from openclef.model import save_encoder
+
+    encoder = load(name, weights=weights)
+    save_encoder(encoder, folder)
+    unused = f"; {len(encoder.ignored)} published tensors not used" if encoder.ignored else ""
+    print(
+        f"{out}: {name}, {sum(p.numel() for p in encoder.parameters()):,} parameters, {encoder.dim} dimensions{unused}"
+    )
+    print(f"openclef embed {out} FILE --out embeddings.parquet")
+    return 0
+
+
+def convert_weights(
+    src: str, dst: str, *, trust: bool = False, key: str = "", overwrite: bool = False
+) -> int:
+    """Take the tensors out of a checkpoint that holds more than tensors; nothing in it is run.
+
+    Args:
+        src: .pt, .pth, .ckpt or .bin file, in the format of PyTorch 1.6 or later.
+        dst: .safetensors file to write.
+        trust: go on without asking although the file names more than tensors.
+        key: where in the checkpoint the tensors are; state_dict, model_state_dict, model or the top by default.
+        overwrite: replace dst.
+    """
+    from openclef.weight_conversion import convert_weights as run
+    from openclef.weight_conversion import shortened
+
+    def ask(question: str) -> bool:
+        return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    done = run(src, dst, trust=trust, key=key, overwrite=overwrite, ask=ask)
+    print(f"{dst}: {len(done.tensors)} tensors")
+    if done.left_out:
+        print(f"left out, beside them: {shortened(done.left_out)}")
+    if done.not_imported:
+        print(f"asked for and not imported: {shortened(done.not_imported)}")
+    return 0
 
 
 def embed(
@@ -117,14 +173,11 @@ def _device(asked: str | None) -> str:
     """The device asked for, a GPU where there is one if none was."""
     import torch
 
+    from openclef.device import checked_device
+
     if asked is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=asked)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device {asked!r} cannot be used ({reason}); pass cpu, or leave it out.") from error
-    return asked
+    return str(checked_device(asked))
 
 
 def _parquet_file(out: str | None, example: str, sources: str | list[str]) -> Path:

@@ -104,6 +104,12 @@ def plan(
         shaped["metadata"] = sha256_of(file)
     elif patients is not None:
         table = with_patients(table, find_file(folder, patients))
+    else:
+        warnings.warn(
+            "neither metadata nor patients is given: age, sex and all else will be unknown, so that no risk score can "
+            "guide; pass metadata=<the folder that openclef.extract_metadata wrote>, or patients=<patients.csv.gz>",
+            stacklevel=2,
+        )
     told = [f"{len(listed):,} ECGs of {listed['subject_id'].nunique():,} subjects are listed"]
     if records != "all":
         told.append(f"records={records!r} takes {len(table):,}, one a subject")

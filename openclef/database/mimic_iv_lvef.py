@@ -17,6 +17,7 @@ from openclef.database.mimic_iv_files import (
     SHARES,
     SUBJECT_NAMESPACE,
     check_tree,
+    find_file,
     path_columns,
     read,
     with_patients,
@@ -48,7 +49,7 @@ def plan(
 
     Args:
         src: the folder of MIMIC-IV-ECG, with ``files/p1000/p10001725/s41420867/41420867.hea`` ...
-        table: ``LVEF.csv`` of the ECGFounder repository, in that folder or elsewhere.
+        table: ``LVEF.csv`` of the ECGFounder repository: a path in that folder, or from where it is called.
         below_percent: an ejection fraction below this is low, whatever the table's label says; None: the label.
         patients: MIMIC-IV's ``hosp/patients.csv.gz``, for age and sex; None: they stay unknown.
         seconds: a window's length.
@@ -70,7 +71,7 @@ def plan(
         FileNotFoundError: nowhere is no folder. MIMIC-IV-ECG ...
     """
     folder = find_folder(src, DATABASE)
-    rows = _read_table(folder / table, below_percent is None)
+    rows = _read_table(find_file(folder, table), below_percent is None)
     check_tree(folder, DATABASE)
     percent, low = _targets(rows, below_percent)
     records = pd.DataFrame(
@@ -85,7 +86,7 @@ def plan(
         }
     )
     if patients is not None:
-        records = with_patients(records, folder / patients)
+        records = with_patients(records, find_file(folder, patients))
     return Plan(
         name="mimic_iv_lvef",
         title=DATABASE.title,

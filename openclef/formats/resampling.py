@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from openclef.record import Record
-from openclef.signal import fill_gaps
+from openclef.signal import fill_gaps, is_sampling_rate
 
 _FILTER_SAMPLES = 20  # twice the half length of scipy's filter, in samples of the slower rate
 _LARGEST = 1000  # of the ratio's denominator: an error below 1e-6 of the rate
@@ -38,7 +38,7 @@ def resample(record: Record, fs: float) -> Record:
         >>> found.signal.shape, bool(error.max() < 0.01)
         ((1, 5000), True)
     """
-    if not (np.isfinite(fs) and fs > 0):
+    if not is_sampling_rate(fs):
         raise ValueError(f"fs={fs!r}; accepted is a rate above 0 in Hz, for example fs=500")
     if np.isclose(record.fs, fs, rtol=1e-6, atol=0):
         return replace(record, fs=float(fs))

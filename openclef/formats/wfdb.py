@@ -245,5 +245,6 @@ def _check_step(lead: str, step_mv: float, scale: float) -> None:
     if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-6 * ratio:
         raise ValueError(
             f"lead {lead} has a step of {abs(step_mv):.6g} mV, no multiple of the store's {scale:.6g} mV; "
-            f"pass scale={abs(step_mv):.6g}, or exact=False to round"
+            f"pass scale={abs(step_mv):.6g}, or exact=False to round (on the command line "
+            """--options '{"exact": false}')"""
         )

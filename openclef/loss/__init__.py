@@ -8,7 +8,26 @@ Example:
     True
 """
 
+from openclef.loss.byol import byol_loss
 from openclef.loss.clef import ClefLoss, clef_loss
+from openclef.loss.cpc import CpcLoss, cpc_loss
+from openclef.loss.info_nce import info_nce_loss
 from openclef.loss.nt_xent import nt_xent_loss
+from openclef.loss.vicreg import VicRegLoss, vicreg_loss
+from openclef.loss.y_aware import SoftPositives, YAwareLoss, soft_positives, y_aware_loss
 
-__all__ = ["ClefLoss", "clef_loss", "nt_xent_loss"]
+__all__ = [
+    "ClefLoss",
+    "CpcLoss",
+    "SoftPositives",
+    "VicRegLoss",
+    "YAwareLoss",
+    "byol_loss",
+    "clef_loss",
+    "cpc_loss",
+    "info_nce_loss",
+    "nt_xent_loss",
+    "soft_positives",
+    "vicreg_loss",
+    "y_aware_loss",
+]

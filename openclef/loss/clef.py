@@ -71,7 +71,8 @@ def clef_loss(
     Args:
         z1: (B, dim) embeddings of the first views, B at least 2.
         z2: (B, dim) embeddings of the second views, row by row those of the same records.
-        risk: (B,) risk in the score's own unit; NaN = unknown: its pairs are neutral and not aligned.
+        risk: (B,) risk in the score's own unit, or (B, k) of k scores; NaN = unknown: its pairs are neutral and not
+            aligned.
         completeness: (B,) share of the score's inputs that are known, 0..1; None = no discount.
         subject: (B,) integers; two records of one subject have no influence on each other (see `Guidance`).
         temperature: Divisor of the cosine similarities, above 0; 0.07 in the released code.
@@ -114,10 +115,10 @@ def clef_loss(
             f"alignment_weight is {alignment_weight}; pass a number of at least 0, for example 1."
         )
     risk = torch.as_tensor(risk, device=z1.device)
-    if risk.shape != z1.shape[:1]:
+    if risk.shape[:1] != z1.shape[:1]:
         raise ValueError(
             f"risk has shape {tuple(risk.shape)} for {len(z1)} records; pass one value a record, shape (B,), "
-            "NaN where it is unknown."
+            "NaN where it is unknown, or (B, k) of k scores."
         )
     pairs = guidance.pairs(risk, completeness, subject)
     with torch.autocast(z1.device.type, enabled=False):

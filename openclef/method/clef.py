@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from openclef.augment import Partner
 from openclef.backbone.projector import projector as make_projector
 from openclef.data import Batch
 from openclef.guidance import Guidance
@@ -94,6 +95,7 @@ class Clef(nn.Module):
         }
         self.use_completeness = use_completeness
         self.gather: Callable[[torch.Tensor], torch.Tensor] = _alone
+        self.partner: Partner | None = None  # of second views; None = as the views say
 
     def forward(self, batch: Batch) -> Step:
         """Return the loss of a batch, over the pairs of all processes, and what to watch.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from openclef.signal import LEADS
 
 if TYPE_CHECKING:
     from openclef.model import Encoder
@@ -30,7 +33,8 @@ def random_encoder(
         backbone: A key of `openclef.backbone.BACKBONES`.
         preprocessing: The preprocessing of the model it stands beside; None = the default.
         seed: Seed of the weights; the global random state is left as it was.
-        **settings: Settings of the backbone; `leads` is 1 by default.
+        **settings: Settings of the backbone; `leads`, where it has such, is 1 by default. One of 12 leads takes them
+            in the usual order.
 
     Returns:
         An `Encoder` in evaluation mode, without pretraining subjects.
@@ -53,7 +57,8 @@ def random_encoder(
 
     if backbone not in BACKBONES:
         raise ValueError(f"backbone is {backbone!r}; pass one of {', '.join(BACKBONES)}.")
-    settings = {"leads": 1} | settings
+    if "leads" in signature(BACKBONES[backbone]).parameters:
+        settings = {"leads": 1} | settings
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = BACKBONES[backbone](**settings)
@@ -63,6 +68,7 @@ def random_encoder(
         name="random_encoder",
         backbone_name=backbone,
         backbone_settings=settings,
+        lead_names=LEADS if getattr(net, "leads", 1) == len(LEADS) else None,
     )
     encoder.pretraining_subjects = frozenset()  # known: nobody
     return encoder.eval().requires_grad_(False)

@@ -19,7 +19,7 @@ from openclef.protocol import NETWORK_PROTOCOLS, PROTOCOLS
 from openclef.protocol.baselines import RANDOM_SEEDS, age_sex_features, has_age_sex, is_age_or_sex
 from openclef.protocol.cache import FeatureCache, encoder_sha256
 from openclef.protocol.cohort import Cohort, check_unseen, gather_records, store_names
-from openclef.protocol.judging import WITH_AGE_SEX, Judgement, judge_frozen, judge_network
+from openclef.protocol.judging import CONSTANT, WITH_AGE_SEX, Judgement, judge_frozen, judge_network
 from openclef.protocol.ledger import record_looks
 from openclef.protocol.methods import BASELINES, Method, check_model, name_method
 from openclef.protocol.network import Finetuning
@@ -181,6 +181,11 @@ def evaluate(
     predictions = pd.concat(tables, ignore_index=True)
     metrics = metrics_of(predictions, split=split, by=by, draws=draws, seed=seed, min_positives=min_positives)
     notes = [_note(judged, split), *impossible]
+    if any(CONSTANT in chosen for chosen in settings):
+        notes.append(
+            "the features of an encoder are the same for every recording, so it says nothing: its weights or its "
+            "preprocessing are not what it was made for"
+        )
     if split == "test":
         how_fitted = {"label_share": label_share, "seed": seed, "min_positives": min_positives}
         for method in methods:

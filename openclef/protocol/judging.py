@@ -94,6 +94,10 @@ def _each(inputs: _Inputs, change: Callable[[Array], Array]) -> tuple[Array, dic
     return change(inputs.plain), {name: change(features) for name, features in inputs.changed.items()}
 
 
+CONSTANT = "constant_features"
+"""Stands in what was chosen for a model whose features do not depend on the recording."""
+
+
 def judge_frozen(source: Any, how: Judgement) -> list[Judged]:
     """Fit a protocol on frozen features, alone and with age and sex.
 
@@ -121,7 +125,25 @@ def judge_frozen(source: Any, how: Judgement) -> list[Judged]:
     found = [_fitted(how, fit, "", inputs)]
     if how.append:
         found.append(_fitted(how, fit, WITH_AGE_SEX, inputs.appended(how.age_sex)))
+    if is_constant(inputs.plain[how.train]):
+        for each in found:
+            each.settings[CONSTANT] = True
     return found
+
+
+def is_constant(features: Array) -> bool:
+    """Tell whether features are the same for every record, but for rounding.
+
+    Args:
+        features: (records, dim).
+
+    Example:
+        >>> is_constant(np.ones((3, 2))), is_constant(np.eye(3))
+        (True, False)
+    """
+    if len(features) < 2:
+        return False
+    return float(np.ptp(features, axis=0).max()) <= 1e-6 * float(np.abs(features).max())
 
 
 def judge_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,7 @@ from openclef.shipped import SHIPPED, shipped_folder
 if TYPE_CHECKING:
     from openclef.preprocessing import Preprocessing
 
-__all__ = ["BASELINES", "Method", "check_model", "name_method"]
+__all__ = ["BASELINES", "Method", "check_model", "check_seeds_of_one", "made_with", "name_method"]
 
 BASELINES = ("random_encoder", "age_sex", "features", "scratch")
 _NAMES = " or ".join(repr(name) for name in BASELINES)
@@ -132,6 +133,7 @@ def name_method(
         return Method(name or model, encoders, protocol, list(seeds))
     given = list(model) if isinstance(model, (list, tuple)) else [model]
     loaded = [_load(each) for each in given]
+    check_seeds_of_one(given, [made_with(*pair) for pair in zip(given, loaded)])
     fallback = Path(given[0]).name if isinstance(given[0], (str, Path)) else type(given[0]).__name__.lower()
     called = name or getattr(loaded[0], "name", "") or fallback
     if not network:
@@ -142,11 +144,82 @@ def name_method(
     return Method(called, loaded, protocol, list(range(len(loaded))))
 
 
+_MAY_DIFFER = (
+    "seed",
+    "openclef_version",
+    "processes",
+    "parts",
+    "device",
+    "precision",
+    "model",
+)  # between seeds
+
+
+def check_seeds_of_one(given: Sequence[Any], facts: Sequence[dict[str, Any]]) -> None:
+    """Refuse a list of models that are not seeds of one method: their results would be averaged.
+
+    Args:
+        given: Encoders or folders of runs.
+        facts: Of each, from `made_with`.
+
+    Raises:
+        ValueError: They differ in architecture, in preprocessing, or in a setting of their runs but the seed.
+
+    Example:
+        >>> check_seeds_of_one(["runs/a", "runs/b"], [{"method": "clef"}, {"method": "simclr"}])
+        Traceback (most recent call last):
+        ...
+        ValueError: a list of models stands for seeds of one method, ... differ in method ('clef' and 'simclr'): ...
+    """
+    from openclef.checkpoint import differing
+
+    for source, each in zip(given[1:], facts[1:]):
+        found = {
+            name: values
+            for name, values in differing(facts[0], each).items()
+            if name.split(".")[0] not in _MAY_DIFFER and not name.endswith("sha256")
+        }
+        if found:
+            name, (first, other) = next(iter(found.items()))
+            more = f" and {len(found) - 1} more settings" if len(found) > 1 else ""
+            called = [
+                str(one) if isinstance(one, (str, Path)) else "an encoder" for one in (given[0], source)
+            ]
+            raise ValueError(
+                f"a list of models stands for seeds of one method, which are averaged; {called[0]} and {called[1]} "
+                f"differ in {name} ({first!r} and {other!r}){more}: compare models with openclef.benchmark "
+                f"(openclef benchmark {called[0]} {called[1]} --stores ...), or evaluate each alone."
+            )
+
+
+def made_with(source: Any, encoder: Any) -> dict[str, Any]:
+    """Return what is known of how an encoder was made: its architecture, preprocessing and, of a run, the settings.
+
+    Args:
+        source: The encoder, or the folder that it was loaded from.
+        encoder: The same, loaded.
+
+    Example:
+        >>> made_with(None, random_encoder())["backbone"]
+        'resnext1d_small'
+    """
+    facts: dict[str, Any] = {
+        "backbone": getattr(encoder, "backbone_name", "") or type(encoder).__name__,
+        "preprocessing": preprocessing_of(encoder).to_dict(),
+    }
+    file = Path(source) / "config.json" if isinstance(source, (str, Path)) else None
+    if file is None or not (file.parent / "run.json").is_file():
+        return facts
+    return json.loads(file.read_text(encoding="utf-8")) | facts
+
+
 def _load(model: Any) -> Any:
     if not isinstance(model, (str, Path)):
         preprocessing_of(model)  # says what is missing where it is no encoder
         return model
-    if not Path(model).exists() and shipped_folder(model) is None:
+    from openclef.published import PUBLISHED
+
+    if not Path(model).exists() and shipped_folder(model) is None and str(model) not in PUBLISHED:
         raise FileNotFoundError(
             f"model {str(model)!r} is no folder and no baseline; pass an encoder, the folder of a run, or "
             f"one of {', '.join((*BASELINES, *SHIPPED))}."

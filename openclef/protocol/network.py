@@ -162,7 +162,7 @@ def finetune_encoder(
         >>> finetune_encoder(None, None, None, "runs/x")
         Traceback (most recent call last):
         ...
-        ValueError: model is NoneType; pass an Encoder of one lead (openclef.load) of a backbone in ...
+        ValueError: model is NoneType; pass an Encoder (openclef.load) of a backbone in ...
     """
     _check_encoder(encoder)
     rate = PRETRAINED_RATE if settings.backbone_rate is None else settings.backbone_rate
@@ -218,7 +218,7 @@ def finetune_encoder(
     if reuse and is_finished(folder) and _is_the_same(folder, config):
         load(folder)  # says so where a file has changed
         return Run(folder, pd.read_csv(folder / "metrics.csv").to_dict("records"), [])  # type: ignore[arg-type]
-    windows = [LabelledWindows(cohort, chosen, encoder.preprocessing) for chosen in (train, val)]
+    windows = [LabelledWindows(cohort, chosen, encoder) for chosen in (train, val)]
     common: dict[str, Any] = {"batch_size": settings.batch_size, "device": fabric.device}
     batches = LabelledBatches(
         windows[0],
@@ -277,6 +277,7 @@ def finetune_encoder(
             backbone_name=encoder.backbone_name,
             backbone_settings=encoder.backbone_settings,
             head=head.cpu(),
+            lead_names=encoder.lead_names,
         )
         before = encoder.pretraining_subjects
         complete = before is not None and encoder.subjects_complete
@@ -292,12 +293,12 @@ def finetune_encoder(
 
 
 def _check_encoder(encoder: Any) -> None:
-    """Refuse what cannot be trained on one lead, saved and loaded again."""
+    """Refuse what cannot be trained, saved and loaded again."""
     from openclef.backbone import BACKBONES
 
-    if getattr(encoder, "backbone_name", None) not in BACKBONES or getattr(encoder, "leads", 1) != 1:
+    if getattr(encoder, "backbone_name", None) not in BACKBONES:
         raise ValueError(
-            f"model is {type(encoder).__name__}; pass an Encoder of one lead (openclef.load) of a backbone in "
+            f"model is {type(encoder).__name__}; pass an Encoder (openclef.load) of a backbone in "
             f"openclef.backbone.BACKBONES ({', '.join(BACKBONES)}), its folder, or 'random_encoder'."
         )
 

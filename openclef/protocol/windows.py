@@ -12,9 +12,10 @@ from torch import Tensor
 
 from openclef.augment import Views, make_view
 from openclef.data import epoch_order, seeded
+from openclef.lead_placement import check_lead, place_lead
+from openclef.model import Encoder
 from openclef.noise import load_noise_bank
 from openclef.pool import fits
-from openclef.preprocessing import Preprocessing
 from openclef.protocol.cohort import Cohort
 from openclef.record import cut_windows
 
@@ -27,7 +28,7 @@ class LabelledBatch:
     """Windows and the targets of their records.
 
     Args:
-        signal: (B, 1, time) float32, as the preprocessing gives it.
+        signal: (B, leads, time) float32, as the model takes it.
         target: (B, labels) float32, NaN = takes no part.
 
     Example:
@@ -48,19 +49,23 @@ class LabelledWindows:
     Args:
         cohort: Records with targets.
         chosen: (records,) bool, the records to take.
-        preprocessing: The model's; `filter` is done once, `standardise` with each batch.
+        encoder: The model: its `preprocessing.filter` is done once, `standardise` with each batch.
 
     Example:
         >>> import pandas as pd
+        >>> from openclef.backbone import BACKBONES
+        >>> from openclef.model import Encoder
         >>> from openclef.task import Task
         >>> task = Task("a/sbp", "regression", ("sbp",), ("sbp_mmhg",))
         >>> cohort = Cohort(task, "I", (), pd.DataFrame({"split": ["test"]}), np.ones((1, 1)), ())
-        >>> len(LabelledWindows(cohort, np.array([True]), Preprocessing()))
+        >>> len(LabelledWindows(cohort, np.array([True]), Encoder(BACKBONES["resnext1d_small"]())))
         0
     """
 
-    def __init__(self, cohort: Cohort, chosen: NDArray[np.bool_], preprocessing: Preprocessing) -> None:
-        self.cohort, self.preprocessing = cohort, preprocessing
+    def __init__(self, cohort: Cohort, chosen: NDArray[np.bool_], encoder: Encoder) -> None:
+        check_lead(encoder, cohort.lead)
+        preprocessing = encoder.preprocessing
+        self.cohort, self.encoder, self.preprocessing = cohort, encoder, preprocessing
         owner, row, record, part, share = [], [], [], [], []
         rows_of = np.zeros(len(chosen))
         for _, of in cohort.windows:
@@ -188,10 +193,12 @@ class LabelledBatches:
 
     Example:
         >>> import pandas as pd
+        >>> from openclef.backbone import BACKBONES
+        >>> from openclef.model import Encoder
         >>> from openclef.task import Task
         >>> task = Task("a/sbp", "regression", ("sbp",), ("sbp_mmhg",))
         >>> cohort = Cohort(task, "I", (), pd.DataFrame({"split": ["test"]}), np.ones((1, 1)), ())
-        >>> windows = LabelledWindows(cohort, np.array([True]), Preprocessing())
+        >>> windows = LabelledWindows(cohort, np.array([True]), Encoder(BACKBONES["resnext1d_small"]()))
         >>> len(LabelledBatches(windows, batch_size=4, shuffle=False))
         0
     """
@@ -246,4 +253,7 @@ class LabelledBatches:
                     signal, preprocessing.fs, self.views, generator, bank=self.noise_bank, valid=valid
                 )
             target = torch.from_numpy(self.windows.target[index]).to(self.device)
-            yield LabelledBatch(preprocessing.standardise(signal, kept), target)
+            ready = place_lead(
+                preprocessing.standardise(signal, kept), self.windows.encoder, self.windows.cohort.lead
+            )
+            yield LabelledBatch(ready, target)

@@ -120,7 +120,9 @@ def parameters_of(run: FoundRun) -> float:
         return float("nan")
     try:
         with torch.device("meta"):  # counts parameters without making them
-            net = build(leads=1, normalisation=run.config.get("normalisation", "none"))
+            given = {"leads": 1, "normalisation": run.config.get("normalisation", "none")}
+            accepted = inspect.signature(build).parameters
+            net = build(**{name: value for name, value in given.items() if name in accepted})
     except ValueError:  # a normalisation that this openclef does not know
         return float("nan")
     return sum(each.numel() for each in net.parameters())
@@ -182,7 +184,9 @@ def is_guided(run: FoundRun) -> bool:
     from openclef.method import METHODS
 
     method = METHODS.get(str(run.config.get("method")))
-    return method is not None and "guidance" in inspect.signature(method).parameters
+    return method is not None and bool(
+        {"guidance", "training_risk"} & set(inspect.signature(method).parameters)
+    )
 
 
 _DISCOUNT = {
@@ -205,6 +209,9 @@ def guidance_words(run: FoundRun) -> str:
     if not is_guided(run) or run.risk is None:
         return "none"
     config, guidance = run.config, run.settings("guidance")
+    if config.get("method") != "clef":  # how it uses the risk is the method's own
+        own = config.get("method_settings") or {}
+        return "; ".join([f"risk {run.risk}", *(f"{name} {value}" for name, value in own.items())])
     if config.get("recipe") == "official":
         words = [f"risk {run.risk}", "recipe official"]
     else:
@@ -287,7 +294,8 @@ def preprocessing_words(run: FoundRun) -> str:
     if band:
         low, high = ("" if edge is None else f"{edge:g}" for edge in band)
         words.append(f"band {low}–{high} Hz")
-    words.append("z-score" if settings.get("normalise") == "zscore" else "not normalised")
+    scaled = {"zscore": "z-score", "minmax": "from -1 to 1"}
+    words.append(scaled.get(str(settings.get("normalise")), "not normalised"))
     return "; ".join(words)
 
 

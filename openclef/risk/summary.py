@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from openclef.risk.inputs import Array
 
+AGE_SEX_ONLY = "the score is one of age and sex only"
 MODAL_SHARE = 0.5  # more patients than this on one value: degenerate
 AGE_SEX_ONLY_SHARE = 0.9  # more patients than this with at most two known inputs: age and sex only
 LEAST_SPREAD = 1e-6  # 5th to 95th percentile, relative to the largest value
@@ -122,5 +123,5 @@ def _degenerate(everyone: dict[str, Any], value: Array, n_missing: Array, comple
     many_inputs = bool(np.any((n_missing > 0) & (n_known + n_missing > 2.5)))
     if two_known > AGE_SEX_ONLY_SHARE and many_inputs:
         share = 100 * two_known
-        reasons.append(f"{share:.0f} % have at most two known inputs: the score is one of age and sex only")
+        reasons.append(f"{share:.0f} % have at most two known inputs: {AGE_SEX_ONLY}")
     return "; ".join(reasons) or None

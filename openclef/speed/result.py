@@ -127,7 +127,11 @@ class Speed:
     def _machine(self) -> str:
         known = self.facts.get("machine", {})
         text = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in known.items())
-        return f"{text[:1].upper()}{text[1:]}." if text else ""
+        quick = " A quick run, to see that it runs: the figures say nothing." if self._is_quick() else ""
+        return f"{text[:1].upper()}{text[1:]}.{quick}" if text else ""
+
+    def _is_quick(self) -> bool:
+        return bool(self.facts.get("settings", {}).get("quick", False))
 
     def _sections(self) -> list[_Section]:
         made = [self._limits(), self._input(), self._network("training", "views"), self._network("embedding")]

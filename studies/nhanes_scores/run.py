@@ -11,19 +11,21 @@ Time: about a minute on one core. Writes agreement.csv, completeness.csv and res
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from openclef.risk import SCORES, score_table, unknown_inputs
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ranks import AGE_STEP, spearman, spearman_within, strata
 
 NAMES = [name for name in SCORES if name != "age"] + ["age"]
 SHOWN = ("score2", "framingham", "prevent_cvd")  # one score of each family, in words at the top
 MEASURED = ("smoker", "diabetes", "sbp_mmhg", "total_chol_mmol_l", "hdl_mmol_l", "bmi")
-AGE_STEP = 5  # years of a stratum
 
 
 def main() -> None:
@@ -78,11 +80,6 @@ def check_missing(people: pd.DataFrame, scores: pd.DataFrame) -> None:
             raise RuntimeError(f"{name} does not carry through what is unknown")
 
 
-def strata(people: pd.DataFrame) -> np.ndarray:
-    """Number of each person's stratum of age and sex."""
-    return people.groupby([people["age_years"] // AGE_STEP, "sex"]).ngroup().to_numpy()
-
-
 def agree(scores: pd.DataFrame, stratum: np.ndarray, draws: int, seed: int = 0) -> pd.DataFrame:
     """Spearman correlation of every two scores, and within strata of age and sex, with bootstrap intervals."""
     values = scores[NAMES].to_numpy().round(12)  # equal inputs tie, whatever the last bit
@@ -111,22 +108,6 @@ def agree(scores: pd.DataFrame, stratum: np.ndarray, draws: int, seed: int = 0) 
 def pairs() -> Iterator[tuple[int, int]]:
     """Places of every two scores."""
     yield from zip(*np.triu_indices(len(NAMES), 1), strict=True)
-
-
-def spearman(values: np.ndarray) -> np.ndarray:
-    """Rank correlation matrix of the columns."""
-    return np.corrcoef(rankdata(values, axis=0), rowvar=False)
-
-
-def spearman_within(values: np.ndarray, stratum: np.ndarray) -> np.ndarray:
-    """Correlation matrix of the columns' ranks within strata, each stratum's mean rank taken off."""
-    order = np.argsort(stratum, kind="stable")
-    ends = np.flatnonzero(np.diff(stratum[order])) + 1
-    ranks = [
-        (rankdata(values[rows], axis=0) - (len(rows) + 1) / 2) / len(rows) for rows in np.split(order, ends)
-    ]
-    with np.errstate(invalid="ignore", divide="ignore"):  # a score without spread within strata
-        return np.corrcoef(np.concatenate(ranks), rowvar=False)
 
 
 def completeness(scores: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pytest
 
 import openclef
 from openclef.benchmarking import judging
-from openclef.benchmarking.call import checked_device, leads_by_name, seed_list, share_list
+from openclef.benchmarking.call import leads_by_name, seed_list, share_list
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,3 @@ def test_arrays_and_ranges_are_lists():
     assert share_list(np.array([0.5, 1, 0.5])) == share_list((0.5, 1)) == [0.5, 1.0]
     assert share_list(0.1) == [0.1]
     assert leads_by_name(("i", "I", "mlii")) == ["I", "mlii"]
-    checked_device("cpu")

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from openclef import cli
+from openclef.record import Record
 from openclef.risk import SCORES, score_patient
 from openclef.store import Store, open_store
+from openclef.store_writing import StoreWriter
 
 PATIENT = {
     "age_years": 60,
@@ -99,6 +101,26 @@ def test_a_store_takes_one_several_and_all_scores(store: str, capsys) -> None:
         result = score.function(**{one: people[one] for one in score.inputs if one in people})
         np.testing.assert_array_equal(opened.risk(name)["value"], result.value)
         np.testing.assert_array_equal(opened.risk(name)["n_missing"], result.n_missing)
+
+
+def test_the_region_is_told_and_so_is_the_one_that_stood_there(store: str, capsys) -> None:
+    assert cli.main(["risk", store, "score2", "--label", "ours"]) == 0
+    assert "ours: region low.\n" in capsys.readouterr().out
+    assert cli.main(["risk", store, "score2", "--label", "ours", "--region", "high"]) == 0
+    assert "ours: region high, instead of low, which stood there." in capsys.readouterr().out
+    assert open_store(store).risk_settings("ours") == {"region": "high"}
+    with pytest.raises(KeyError, match="holds no risk 'nobodys'"):
+        open_store(store).risk_settings("nobodys")
+
+
+@pytest.mark.filterwarnings("ignore:risk 'age_sex'")
+def test_a_score_that_nobody_has_is_no_success(tmp_path: Path, capsys) -> None:
+    place = str(tmp_path / "nameless")
+    writer = StoreWriter(place, name="nameless", scale=0.001, fs=100, leads=("I",), seconds=10)
+    writer.write_part(0, [Record(np.ones((1, 1000)), 100, ("I",), name) for name in "abc"], [{}] * 3)
+    writer.finish()
+    assert cli.main(["risk", place, "age_sex"]) == 1
+    assert "Nobody has a value of it" in capsys.readouterr().err
 
 
 def test_a_store_of_age_and_sex_says_so(store: str, capsys) -> None:

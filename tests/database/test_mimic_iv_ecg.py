@@ -58,6 +58,9 @@ def convert(source, dst, **settings):
         )
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:neither metadata nor patients")
+
+
 def plan(source, **settings):
     return plan_ecg(source[0], **settings).records.set_index("record_id")
 
@@ -228,7 +231,8 @@ def test_age_and_sex_without_metadata(source):
     assert (made.age_years[person[1]], made.sex[person[1]]) == (43, "male")
     assert (made.age_years[person[12]], made.age_over_89[person[12]]) == (90, 1)
     assert np.isnan(made.age_years[person[13]])
-    assert "age_years" not in plan(source)
+    with pytest.warns(UserWarning, match="neither metadata nor patients is given"):
+        assert "age_years" not in plan(source)
 
 
 def test_files_are_not_looked_for_before_they_are_read(source, tmp_path):

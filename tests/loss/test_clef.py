@@ -346,7 +346,7 @@ def test_points_and_years_are_risks_too(batch) -> None:
     ("changes", "message"),
     [
         ({"risk": torch.ones(3)}, "risk has shape"),
-        ({"risk": torch.ones(4, 1)}, "risk has shape"),
+        ({"risk": torch.ones(4, 1, 1)}, "risk has shape"),
         ({"completeness": torch.ones(2)}, "completeness has shape"),
         ({"completeness": torch.tensor([1, 1, 1, 1.2])}, "0..1"),
         ({"completeness": torch.tensor([1, 1, 1, NAN])}, "0..1"),

@@ -168,9 +168,7 @@ def test_a_warm_start_is_the_linear_probe(store) -> None:
         cohort = gather_records(store, task.name)
         train, val = cohort.mask("train"), cohort.mask("val")
         parts = [
-            LabelledBatches(
-                LabelledWindows(cohort, mask, encoder.preprocessing), batch_size=16, shuffle=False
-            )
+            LabelledBatches(LabelledWindows(cohort, mask, encoder), batch_size=16, shuffle=False)
             for mask in (train, val)
         ]
         head = Head(encoder.dim, task.labels, task.kind)
@@ -358,7 +356,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(store, tmp_path, f
         openclef.finetune("random_encoder", store, "beat/slow", out, **SMALL)
     with pytest.raises(ValueError, match="a pretrained model has its own"):
         openclef.finetune(fast_run.path, store, "beat/fast", out, **SMALL)
-    with pytest.raises(ValueError, match="model is Identity; pass an Encoder of one lead"):
+    with pytest.raises(ValueError, match="model is Identity; pass an Encoder"):
         openclef.finetune(torch.nn.Identity(), store, "beat/fast", out)
     with pytest.raises(FileNotFoundError, match="runs/none does not exist"):
         openclef.finetune("runs/none", store, "beat/fast", out)

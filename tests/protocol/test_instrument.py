@@ -335,3 +335,18 @@ def test_calibration_is_judged_after_the_temperature_of_validation(classes):
         test = told[told["split"] == "test"]
         raw = np.mean([ece(rows["target"], rows["score"]) for _, rows in test.groupby("label")])
         assert raw > 3 * value(result, "ece")
+
+
+class Deaf(Planted):
+    """Returns the same features whatever the signal."""
+
+    name = "deaf"
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(signal[:, 0])
+
+
+def test_features_that_do_not_depend_on_the_recording_are_named(classes) -> None:
+    said = "the features of an encoder are the same for every recording"
+    assert said in evaluate(classes, "0", Deaf(), split="val", baselines=()).note
+    assert said not in evaluate(classes, "0", split="val", baselines=()).note

@@ -149,7 +149,7 @@ def test_a_module_that_cannot_be_tuned_is_refused(small_store) -> None:
     backbone = torch.nn.Linear(3, 3)
     backbone.dim = 3
     for protocol in ("finetune", "scratch"):
-        with pytest.raises(ValueError, match="model is Linear; pass an Encoder of one lead"):
+        with pytest.raises(ValueError, match="model is Linear; pass an Encoder"):
             evaluate(backbone, small_store, TASK, protocol=protocol, **QUICK)
     with pytest.raises(ValueError, match="pass one of probe, knn, finetune, scratch"):
         evaluate(backbone, small_store, TASK, protocol="fine-tune", **QUICK)

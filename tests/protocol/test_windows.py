@@ -54,7 +54,7 @@ def test_the_weighted_sum_over_windows_is_the_mean_that_judges_records(tmp_path,
     cohort = gather_records(stores, "long/af")
     model = Moments(Preprocessing(fs=50, seconds=seconds, band=None))
     chosen = cohort.mask("train") | cohort.mask("val")
-    windows = LabelledWindows(cohort, chosen, model.preprocessing)
+    windows = LabelledWindows(cohort, chosen, model)
     batches = LabelledBatches(windows, batch_size=5, shuffle=False)
     vectors = torch.cat([model(batch.signal) for batch in batches.epoch(0)]).numpy()
     total = np.zeros((len(chosen), 2))
@@ -67,7 +67,7 @@ def test_the_weighted_sum_over_windows_is_the_mean_that_judges_records(tmp_path,
 
 def test_held_windows_are_those_that_are_read(tmp_path) -> None:
     cohort = gather_records([write(tmp_path / "a"), write(tmp_path / "b", fs=100)], "long/af")
-    settings = Preprocessing(fs=40, seconds=2.0, band=(0.5, 15.0))
+    settings = Moments(Preprocessing(fs=40, seconds=2.0, band=(0.5, 15.0)))
     read = LabelledWindows(cohort, cohort.mask("train"), settings)
     held = LabelledWindows(cohort, cohort.mask("train"), settings)
     hold_where_it_fits([held], "cpu")
@@ -88,7 +88,7 @@ def test_held_windows_are_those_that_are_read(tmp_path) -> None:
 def test_an_epoch_is_a_permutation_that_can_be_entered_anywhere(tmp_path) -> None:
     cohort = gather_records(write(tmp_path / "a", gap=False), "long/af")
     windows = LabelledWindows(
-        cohort, cohort.mask("train"), Preprocessing(fs=50, seconds=2.0, band=None)
+        cohort, cohort.mask("train"), Moments(Preprocessing(fs=50, seconds=2.0, band=None))
     ).hold("cpu")
     batches = LabelledBatches(windows, batch_size=7, seed=3, views=Views(crop_s=1.0, noise="none"))
     whole = list(batches.epoch(1))
@@ -105,7 +105,9 @@ def test_an_epoch_is_a_permutation_that_can_be_entered_anywhere(tmp_path) -> Non
 
 def test_validation_is_never_cropped_or_augmented(tmp_path) -> None:
     cohort = gather_records(write(tmp_path / "a"), "long/af")
-    windows = LabelledWindows(cohort, cohort.mask("val"), Preprocessing(fs=50, seconds=2.0, band=None))
+    windows = LabelledWindows(
+        cohort, cohort.mask("val"), Moments(Preprocessing(fs=50, seconds=2.0, band=None))
+    )
     batches = LabelledBatches(windows, batch_size=4, views=Views(crop_s=1.0), shuffle=False)
     first, second = (torch.cat([b.signal for b in batches.epoch(epoch)]) for epoch in (0, 5))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
@@ -114,7 +116,9 @@ def test_validation_is_never_cropped_or_augmented(tmp_path) -> None:
 
 def test_few_windows_are_one_batch_and_processes_share_it(tmp_path) -> None:
     cohort = gather_records(write(tmp_path / "a"), "long/af")
-    windows = LabelledWindows(cohort, cohort.mask("train"), Preprocessing(fs=50, seconds=6.0, band=None))
+    windows = LabelledWindows(
+        cohort, cohort.mask("train"), Moments(Preprocessing(fs=50, seconds=6.0, band=None))
+    )
     n = len(windows)
     assert len(LabelledBatches(windows, batch_size=1000)) == 1
     parts = [

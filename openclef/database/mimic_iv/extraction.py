@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from openclef.database.mimic_iv.measurements import add_measurements
 from openclef.database.mimic_iv.nearest import FOUND
 from openclef.database.mimic_iv.patients import add_ecgs, add_people, read_list
 from openclef.database.mimic_iv.summary import Extraction, calendar_years
-from openclef.database.mimic_iv.workspace import find_hosp, open_workspace
+from openclef.database.mimic_iv.workspace import TABLES, Workspace, find_hosp, open_workspace
 from openclef.database.mimic_iv.writing import (
     DROPPED,
     FORMAT,
@@ -44,6 +45,7 @@ def extract_metadata(
     *,
     ecgs: str | Path,
     risks: str | Sequence[str] = "all",
+    region: str = "low",
     concepts: str | Path | None = None,
     memory_limit: str = "2GB",
     threads: int | None = None,
@@ -63,6 +65,7 @@ def extract_metadata(
         out: folder to write.
         ecgs: record_list.csv of MIMIC-IV-ECG, or the folder that holds it.
         risks: "all", or names of `openclef.risk.SCORES`.
+        region: of scores that have one: "low", "moderate", "high" or "very_high".
         concepts: a changed copy of concepts.toml; None: that file itself.
         memory_limit: what DuckDB may use, as "2GB"; what is more it keeps beside `out` meanwhile.
         threads: of DuckDB; the number of cores by default.
@@ -89,6 +92,7 @@ def extract_metadata(
     if database != "mimic_iv":
         raise ValueError(f"database={database!r}; accepted is 'mimic_iv'")
     scores = _chosen_scores(risks)
+    settings = _score_settings(scores, region)
     rules = read_concepts(concepts)
     folder = find_hosp(hosp)
     out = Path(out).resolve()  # a link to a larger disk stays a link
@@ -108,6 +112,7 @@ def extract_metadata(
                 scratch=beside / "scratch",
                 progress=progress,
             ) as work:
+                _warn_of_missing_tables(work)
                 work.query(FOUND)
                 add_ecgs(work, listed)
                 add_people(work)
@@ -118,13 +123,22 @@ def extract_metadata(
                 write_metadata(work, listed, beside)
                 years = calendar_years(work)
                 write_dropped(work, beside)
-                write_settings(work, beside, list_file, listed, scores)
+                write_settings(work, beside, list_file, listed, scores, settings)
             shutil.rmtree(beside / "scratch", ignore_errors=True)
-            write_risks(beside, scores)
+            write_risks(beside, scores, settings)
             _put_in_place(beside, out)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return Extraction(out, years, rules.text)
+
+
+def _warn_of_missing_tables(work: Workspace) -> None:
+    missing = [table for table in TABLES if not work.has(table)]
+    if missing:
+        files = ", ".join(f"{table}.csv.gz" for table in missing)
+        warnings.warn(
+            f"{work.hosp} holds no {files}; what is in there will be unknown for everybody", stacklevel=3
+        )
 
 
 def _chosen_scores(risks: str | Sequence[str]) -> list[str]:
@@ -137,6 +151,17 @@ def _chosen_scores(risks: str | Sequence[str]) -> list[str]:
     if any(not isinstance(name, str) or name not in SCORES or chosen.count(name) > 1 for name in chosen):
         raise ValueError(f"risks={risks!r}; accepted are 'all', or names, each once, of {', '.join(SCORES)}")
     return chosen
+
+
+def _score_settings(scores: Sequence[str], region: str) -> dict[str, str]:
+    """Return the settings of the scores; a region that is none is refused before the work, not after it."""
+    import pandas as pd
+
+    from openclef.risk import SCORES, score_table
+
+    settings = {"region": region} if any("region" in SCORES[name].settings for name in scores) else {}
+    score_table(pd.DataFrame({"age_years": [50.0]}), scores, **settings)
+    return settings
 
 
 def _refuse_others(out: Path, overwrite: bool) -> None:

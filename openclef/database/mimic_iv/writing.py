@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openclef
 from openclef.database.mimic_iv import diagnoses, drugs, labs, measurements
@@ -80,12 +80,13 @@ def write_metadata(work: Workspace, listed: pa.Table, folder: Path) -> None:
     work.query("DROP TABLE piece")
 
 
-def write_risks(folder: Path, names: Sequence[str]) -> None:
+def write_risks(folder: Path, names: Sequence[str], settings: Mapping[str, Any] | None = None) -> None:
     """Write risks.parquet: record_id, and value, number of unknown inputs and completeness of each score.
 
     Args:
         folder: where metadata.parquet stands.
         names: of `openclef.risk.SCORES`.
+        settings: of the scores, for example their region.
 
     Example:
         >>> import tempfile
@@ -100,7 +101,7 @@ def write_risks(folder: Path, names: Sequence[str]) -> None:
     from openclef.risk import score_table
 
     frame = read_values(folder)
-    risks = score_table(frame, list(names))
+    risks = score_table(frame, list(names), **(settings or {}))
     risks.insert(0, "record_id", frame["record_id"])
     risks.to_parquet(folder / RISKS, index=False, compression="zstd")
 
@@ -149,7 +150,12 @@ def write_dropped(work: Workspace, folder: Path) -> None:
 
 
 def write_settings(
-    work: Workspace, folder: Path, ecgs: Path, listed: pa.Table, scores: Sequence[str]
+    work: Workspace,
+    folder: Path,
+    ecgs: Path,
+    listed: pa.Table,
+    scores: Sequence[str],
+    settings: Mapping[str, Any],
 ) -> None:
     """Write settings.json, the last file: what was read, by which rules and versions.
 
@@ -159,6 +165,7 @@ def write_settings(
         ecgs: the list of ECGs.
         listed: its content.
         scores: those of risks.parquet.
+        settings: of the scores.
 
     Example:
         >>> SETTINGS
@@ -183,6 +190,7 @@ def write_settings(
                 for table, path in files.items()
             },
             "scores": list(scores),
+            "score_settings": dict(settings),
             "versions": {
                 "openclef": openclef.__version__,
                 **{name: version(name) for name in ("duckdb", "pyarrow", "numpy")},

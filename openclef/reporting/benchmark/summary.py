@@ -52,6 +52,7 @@ def summary_section(tables: Tables) -> Section:
     parts = [element("p", _overview(tables)), element("p", _how_to_read(tables)), _baselines(tables)]
     parts += [*_skipped_line(tables), *_not_measured(tables), *_notes(tables)]
     parts += averages(tables)
+    parts += _costs(tables)
     parts += _tasks(tables)
     parts.append(_facts(tables))
     parts += _skipped(tables)
@@ -111,6 +112,40 @@ def _cells(rows: pd.DataFrame) -> int:
     return len(alone[["model", "task", "protocol", "lead", "label_share"]].drop_duplicates())
 
 
+def _costs(tables: Tables) -> list[Html]:
+    """What each model costs; nothing where the benchmark is older than its costs."""
+    if tables.costs.empty:
+        return []
+    rows = [
+        (
+            str(row["model"]),
+            [
+                row["backbone"],
+                f"{row['parameters']:,.0f}",
+                f"{row['dim']:,.0f}",
+                "one" if row["leads"] == "one" else str(len(str(row["leads"]).split())),
+                f"{row['fs_hz']:g}",
+                f"{row['window_s']:g}",
+                f"{row['gflop']:.3g}",
+                f"{row['embeddings_per_second']:.3g}",
+            ],
+        )
+        for row in tables.costs.to_dict("records")
+    ]
+    headings = ["backbone", "parameters", "features", "leads", "Hz", "window, s", "GFLOP a lead", "leads/s"]
+    threads = tables.costs["threads"].iloc[0]
+    said = (
+        "What embedding one lead of 10 s costs: operations of the network over all windows that it is cut into, 2 a "
+        f"multiplication-addition; leads a second with preprocessing, {_counted(int(threads), 'thread')} of a CPU. "
+        "Rates of one benchmark compare with each other where nothing else was running."
+    )
+    return [
+        element("h3", "What each model costs"),
+        element("p", said, class_="caption"),
+        fact_table("Cost of each model", headings, rows),
+    ]
+
+
 def _skipped_line(tables: Tables) -> list[Html]:
     count, judged = len(tables.skipped), _cells(tables.metrics)
     if not count:
@@ -135,11 +170,23 @@ def _not_measured(tables: Tables) -> list[Html]:
     if not tasks:
         return []
     least = number(_whole(tables.setting("min_positives")))
-    said = (
-        f"Not measurable, since no label has {least} positives and {least} negatives among the judged records: "
-        f"{', '.join(tasks)}. They stand in the tables and in no average, rank or figure."
-    )
-    return [element("p", said, class_="missing")]
+    regression = {task for task in tasks if set(main.loc[main["task"] == task, "metric"]) == {"mae"}}
+    reasons = {
+        f"no label has {least} positives and {least} negatives among the judged records": [
+            task for task in tasks if task not in regression
+        ],
+        f"fewer than {least} judged records have a value": [task for task in tasks if task in regression],
+    }
+    return [
+        element(
+            "p",
+            f"Not measurable, since {reason}: {', '.join(named)}. They stand in the tables and in no average, rank or "
+            "figure.",
+            class_="missing",
+        )
+        for reason, named in reasons.items()
+        if named
+    ]
 
 
 def _notes(tables: Tables) -> list[Html]:

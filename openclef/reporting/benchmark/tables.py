@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ _FILES: dict[str, dict[str, tuple[str, ...]]] = {
         "name": ("task", "reason"),
         "text": ("lead", "protocol", "label_share", "model"),
     },
+    "costs": {
+        "name": ("model",),
+        "text": ("backbone", "leads", "cpu"),
+        "number": ("parameters", "dim", "fs_hz", "window_s", "gflop", "embeddings_per_second", "threads"),
+    },
 }
 OWN = "own"  # stands for the lead in averages and ranks where each task has its own
 _FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
@@ -78,6 +83,7 @@ class Tables:
         reliability: reliability.csv.
         looks: looks.csv.
         skipped: skipped.csv.
+        costs: costs.csv.
 
     Example:
         >>> Tables(Path("bench"), {"settings": {"seed": 3}}, *[pd.DataFrame()] * 8).setting("seed")
@@ -94,6 +100,7 @@ class Tables:
     reliability: pd.DataFrame
     looks: pd.DataFrame
     skipped: pd.DataFrame
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def setting(self, name: str, default: Any = None) -> Any:
         """One of the settings that the benchmark was called with.
@@ -167,7 +174,7 @@ def read_tables(folder: Path) -> Tables:
     tables = Tables(folder, about, *found)
     if tables.setting("leads") == [OWN]:  # the tasks stand side by side, whatever their leads
         tables.metrics["own_lead"] = tables.metrics["lead"]
-        for rows in found[:-2]:
+        for rows in found[:-3]:
             rows["lead"] = OWN
     return tables
 

@@ -174,10 +174,26 @@ def test_scores_are_those_of_the_table(hospital: Path) -> None:
     assert risks["score2_completeness"].tolist()[1] == pytest.approx(6 / 7)  # HDL is a second too old
 
 
+def test_the_region_is_that_asked_for(hospital: Path) -> None:
+    frame = extract(hospital, region="very_high", overwrite=True).reset_index(drop=True)
+    risks = pd.read_parquet(hospital / "out" / "risks.parquet")
+    expected = openclef.risk.score_table(frame, ["score2"], region="very_high")
+    pd.testing.assert_frame_equal(risks.drop(columns="record_id"), expected)
+    low = openclef.risk.score_table(frame, ["score2"])["score2"]
+    assert (risks["score2"] > low)[low.notna()].all()
+    assert json.loads((hospital / "out" / "settings.json").read_text())["score_settings"] == {
+        "region": "very_high"
+    }
+    extract(hospital, "without", risks=["age"], region="high")  # no score has a region: it does not matter
+
+
 def test_only_patients_is_needed(hospital: Path) -> None:
     for name in ("admissions", "omr", "labevents", "prescriptions"):
         (hospital / "hosp" / f"{name}.csv.gz").unlink()
-    frame = extract(hospital)
+    with pytest.warns(
+        UserWarning, match=r"no admissions\.csv\.gz, omr\.csv\.gz, labevents.* will be unknown"
+    ):
+        frame = extract(hospital)
     assert frame[list(NAMES)].isna().all(axis=None)
     assert (frame["age_years"].notna().sum(), len(frame)) == (5, 7)
     about = json.loads((hospital / "out" / "settings.json").read_text())
@@ -291,6 +307,8 @@ def test_a_damaged_list_is_named(hospital: Path, content: str, message: str) -> 
 def test_settings_that_cannot_be_are_refused_before_anything_is_read(hospital: Path) -> None:
     with pytest.raises(ValueError, match="accepted are 'all', or names"):
         extract(hospital, risks=["score3"])
+    with pytest.raises(ValueError, match="region"):
+        extract(hospital, region="middle")
     with pytest.raises(ValueError, match="memory_limit='much'"):
         extract(hospital, memory_limit="much")
     with pytest.raises(ValueError, match="accepted is 'mimic_iv'"):

@@ -342,3 +342,18 @@ def test_a_ledger_without_settings_is_counted(little) -> None:
     with_settings = text_of(_bodies(little)["looks"])
     _edit(little, "looks", lambda table: table.drop(columns="settings"))
     assert text_of(_bodies(little)["looks"]) == with_settings
+
+
+def test_why_a_task_could_not_be_measured_is_said_of_its_kind(little) -> None:
+    def add(table: pd.DataFrame) -> pd.DataFrame:
+        first = table[table["task"] == table["task"].iloc[0]]
+        of = {"sim/af": "auroc", "sim/sbp": "mae"}
+        few = [
+            first.assign(task=task, metric=metric, value="", low="", high="") for task, metric in of.items()
+        ]
+        return pd.concat([table, *few])
+
+    _edit(little, "benchmark", add)
+    body = text_of(_bodies(little)["summary"])
+    assert "no label has 10 positives and 10 negatives among the judged records: sim/af." in body
+    assert "fewer than 10 judged records have a value: sim/sbp." in body

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from openclef.backbone import BACKBONES
 from openclef.backbone.resnext1d import SIZES
 from openclef.model import Encoder, check_tensors
 from openclef.preprocessing import Preprocessing
+from openclef.published.description import Published
+from openclef.published.weights import read_weights, state_dict_of
 
-CHECKPOINTS = {
-    "clef_small": ("clef_small.ckpt", "resnext1d_small"),
-    "clef_medium": ("clef_medium.ckpt", "resnext1d_medium"),
-    "clef_large": ("clef_largel.ckpt", "resnext1d_large"),
-}
-"""Published checkpoints by name: file, spelled as on Zenodo, and backbone."""
-SOURCE = "https://zenodo.org/records/17572734"
-LICENCE = "code under Clear BSD; weights as published"
 PREFIX = "backbone."
 PREPROCESSING = Preprocessing(
     fs=500.0, seconds=10.0, band=(0.67, 40.0), order=5, normalise="zscore", filtering="scipy"
 )
+
+
+def _published_name(name: str) -> str:
+    return PREFIX + name
 
 
 def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder:
@@ -40,7 +35,7 @@ def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder
     are left out and listed in `.ignored`.
 
     Args:
-        path_or_state_dict: A file (.ckpt, .pt, .pth or .safetensors), a state dict, or a dict that holds one
+        path_or_state_dict: A file (.ckpt, .pt, .pth, .bin or .safetensors), a state dict, or a dict that holds one
             under "state_dict".
 
     Returns:
@@ -62,7 +57,7 @@ def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder
     """
     if isinstance(path_or_state_dict, (str, Path)):
         path = Path(path_or_state_dict)
-        content, source = _read(path), str(path)
+        content, source = read_weights(path), str(path)
     else:
         content, source = path_or_state_dict, "the state dict"
     tensors, ignored = _encoder_part(content, source)
@@ -71,7 +66,7 @@ def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder
         whole = BACKBONES[size](leads=1, normalisation="batch").state_dict()
         backbone = BACKBONES[size](leads=1, normalisation="none")
     used = backbone.state_dict()
-    expected = {name: tuple(tensor.shape) for name, tensor in whole.items()}
+    expected = dict(whole)
     # BatchNorm's parameters, and its running statistics, are unused: each set may be absent, but not in part.
     statistics = [
         name for name in whole if name.endswith(("running_mean", "running_var", "num_batches_tracked"))
@@ -79,7 +74,7 @@ def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder
     scales = [name for name in whole if name not in used and name not in statistics]
     for unused in (scales, statistics):
         if not any(name in tensors for name in unused):
-            expected = {name: shape for name, shape in expected.items() if name not in unused}
+            expected = {name: tensor for name, tensor in expected.items() if name not in unused}
     check_tensors(expected, tensors, f"{source} (as {size})")
     weights = {name: tensors[name].detach().to("cpu", torch.float32, copy=True) for name in used}
     backbone.load_state_dict(weights, assign=True)
@@ -94,43 +89,9 @@ def load_official(path_or_state_dict: str | Path | Mapping[str, Any]) -> Encoder
     return encoder.eval()
 
 
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; pass a file of published weights.")
-    damaged = f"{path} cannot be read as weights"
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{damaged} ({error}); download it again.") from error
-    if path.suffix not in (".ckpt", ".pt", ".pth"):
-        raise ValueError(
-            f"{path} ends in {path.suffix!r}; published weights end in .ckpt, .pt, .pth or .safetensors. "
-            "Pass such a file, or a state dict."
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
-        raise ValueError(
-            f"{path} is refused: it is damaged, or a pickle that needs more than tensors and could run code "
-            f"({reason[:300]}). Download it again; if you trust it, save its tensors alone at their source: "
-            'torch.save({"state_dict": checkpoint["state_dict"]}, "weights.pt").'
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{damaged} ({error}); download it again.") from error
-
-
 def _encoder_part(content: Any, source: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The backbone's tensors without their prefix, and the names of those that belong to something else."""
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content:
-        raise ValueError(
-            f"{source} holds {type(content).__name__}, no state dict; pass one of tensors, or a dict "
-            "that holds one under 'state_dict'."
-        )
-    named = {str(name): tensor for name, tensor in content.items()}
+    named = state_dict_of(content, source)
     inside = {name.removeprefix(PREFIX): t for name, t in named.items() if name.startswith(PREFIX)} or named
     ignored = tuple(name for name in named if not name.startswith(PREFIX)) if inside is not named else ()
     doubtful = [name for name in ignored if name.startswith(("first_conv.", "first_bn.", "stage_list."))]
@@ -138,12 +99,6 @@ def _encoder_part(content: Any, source: str) -> tuple[dict[str, Tensor], tuple[s
         raise ValueError(
             f"{source} holds encoder tensors with the prefix {PREFIX!r} and without it "
             f"({', '.join(doubtful[:5])}); pass those of one encoder."
-        )
-    other = [name for name, tensor in inside.items() if not isinstance(tensor, Tensor)]
-    if other:
-        raise ValueError(
-            f"{source} holds entries that are no tensors ({', '.join(other[:5])}); "
-            "pass a state dict of tensors."
         )
     return inside, ignored
 
@@ -164,3 +119,29 @@ def _size(tensors: Mapping[str, Tensor], source: str) -> str:
             f"names start with '{PREFIX}first_conv.' or '{PREFIX}stage_list.'. Pass published CLEF weights."
         )
     return best
+
+
+def _size_of_clef(size: str, file: str) -> Published:
+    return Published(
+        title=f"CLEF, {size}",
+        backbone=f"resnext1d_{size}",
+        settings={"leads": 1, "normalisation": "none"},
+        preprocessing=PREPROCESSING,
+        layer="mean over time of the last stage",
+        trained_on="161,000 patients of MIMIC-IV-ECG, single leads; contrastive, guided by SCORE2",
+        licence="code under Clear BSD; weights as published",
+        paper="Shu et al. 2025, arXiv 2512.02180",
+        code="https://github.com/Nokia-Bell-Labs/ecg-foundation-model",
+        weights="https://zenodo.org/records/17572734",
+        file=file,
+        published_name=_published_name,
+        load=load_official,
+    )
+
+
+MODELS = {
+    "clef_small": _size_of_clef("small", "clef_small.ckpt"),
+    "clef_medium": _size_of_clef("medium", "clef_medium.ckpt"),
+    "clef_large": _size_of_clef("large", "clef_largel.ckpt"),  # spelled as on Zenodo
+}
+"""The published sizes by name."""
