@@ -55,8 +55,8 @@ class Pool:
     Args:
         stores: stores to draw from; their rates, units and leads may differ.
         split: rows whose `split` equals this; "all" takes every row.
-        risk: name of a risk that each store holds (`Store.add_risk`), or None for no guidance. A store without
-            age and sex columns takes part with unknown risk only if `unguided` names it.
+        risk: name of a risk that each store holds (`Store.add_risk`), several names, or None for no guidance. A
+            store without age and sex columns takes part with unknown risk only if `unguided` names it.
         lead: "random", or the name of one lead that every store must have.
         unguided: names or folder names of stores that have no metadata; their pairs are neutral.
 
@@ -75,7 +75,7 @@ class Pool:
         stores: Sequence[Store],
         *,
         split: str = "train",
-        risk: str | None = None,
+        risk: str | Sequence[str] | None = None,
         lead: str = "random",
         unguided: Sequence[str] = (),
     ) -> None:
@@ -118,13 +118,10 @@ class Pool:
             codes, present = pd.factorize(of_store[at])
             subject_codes.append(codes)
             subject_hashes.append(hashes[present])
-            if risk is None or store.name in unguided or store.path.name in unguided:
-                values.append(np.full(len(at), np.nan, np.float32))
-                completeness.append(np.zeros(len(at), np.float32))
-            else:
-                table = store.risk(risk)
-                values.append(table["value"].to_numpy(np.float32)[at])
-                completeness.append(table["completeness"].to_numpy(np.float32)[at])
+            guided = store.name not in unguided and store.path.name not in unguided
+            value, share = _risk_of(store, risk, guided)
+            values.append(value[at])
+            completeness.append(share[at])
         self.row = np.concatenate(rows)
         self.owner = np.concatenate(owner)
         places, self.subjects = pd.factorize(np.concatenate(subject_hashes))
@@ -285,6 +282,20 @@ def _available_leads(store: Store) -> np.ndarray:
     return available
 
 
+def _risk_of(store: Store, risk: str | Sequence[str] | None, guided: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return a store's risk, (rows,) or (rows, risks), and completeness, (rows,): its mean over the known risks."""
+    if risk is None or isinstance(risk, str):
+        if risk is None or not guided:
+            return np.full(len(store), np.nan, np.float32), np.zeros(len(store), np.float32)
+        table = store.risk(risk)
+        return table["value"].to_numpy(np.float32), table["completeness"].to_numpy(np.float32)
+    parts = [_risk_of(store, name, guided and not without_inputs([store], name)) for name in risk]
+    values, shares = (np.stack(each, axis=1) for each in zip(*parts, strict=True))
+    known = np.isfinite(values)
+    mean = np.where(known, shares, 0).sum(1) / known.sum(1).clip(min=1)
+    return values, mean.astype(np.float32)
+
+
 def _read_each(store: Store, rows: np.ndarray, lead: np.ndarray) -> np.ndarray:
     """Return (n, time) int16: for each row its own lead, read shard by shard from the memory maps."""
     shard, within = store.locate(rows)
@@ -296,33 +307,37 @@ def _read_each(store: Store, rows: np.ndarray, lead: np.ndarray) -> np.ndarray:
     return out
 
 
-def without_inputs(stores: list[Store], risk: str) -> list[str]:
-    """Return the folder names of stores that lack the risk and every input to compute it from.
+def without_inputs(stores: list[Store], risk: str | Sequence[str]) -> list[str]:
+    """Return the folder names of stores that lack the risk, or each of several, and every input to compute it from.
 
     Example:
         >>> without_inputs([], "score2")
         []
     """
+    risks = [risk] if isinstance(risk, str) else risk
     return [
         store.path.name
         for store in stores
-        if risk not in store.risks
-        and risk in SCORES
-        and not any(
-            name in store.records.columns
-            and (store.records[name].notna() & (store.records[name] != "")).any()
-            for name in SCORES[risk].inputs
-        )
+        if not any(name in store.risks or name not in SCORES or _has_inputs(store, name) for name in risks)
     ]
 
 
-def training_pool(stores: list[Store], split: str, risk: str | None, lead: str, unguided: list[str]) -> Pool:
+def _has_inputs(store: Store, risk: str) -> bool:
+    return any(
+        name in store.records.columns and (store.records[name].notna() & (store.records[name] != "")).any()
+        for name in SCORES[risk].inputs
+    )
+
+
+def training_pool(
+    stores: list[Store], split: str, risk: str | Sequence[str] | None, lead: str, unguided: list[str]
+) -> Pool:
     """Return the pool to train on.
 
     Args:
         stores: opened stores.
         split: rows to take.
-        risk: the score that guides, or None.
+        risk: the score that guides, several, or None.
         lead: "random" or a lead's name.
         unguided: folder names of stores whose risk is unknown.
 
@@ -349,13 +364,13 @@ def training_pool(stores: list[Store], split: str, risk: str | None, lead: str, 
 
 
 def validation_pool(
-    stores: list[Store], risk: str | None, lead: str, unguided: list[str], batch_size: int
+    stores: list[Store], risk: str | Sequence[str] | None, lead: str, unguided: list[str], batch_size: int
 ) -> Pool | None:
     """Return the pool of the "val" rows, or None where it has fewer windows than one batch.
 
     Args:
         stores: opened stores.
-        risk: the score that guides, or None.
+        risk: the score that guides, several, or None.
         lead: "random" or a lead's name.
         unguided: folder names of stores whose risk is unknown.
         batch_size: over all processes.

@@ -57,7 +57,7 @@ def pretrain(
     method: str = "clef",
     backbone: str = "resnext1d_small",
     normalisation: Literal["none", "batch"] = "none",
-    risk: str | None = "score2",
+    risk: list[str] | str | None = "score2",
     recipe: Literal["paper", "official"] = "paper",
     split: str = "train",
     lead: str = "random",
@@ -95,7 +95,8 @@ def pretrain(
         backbone: resnext1d_small, resnext1d_medium or resnext1d_large.
         normalisation: "none" as in the released code, or "batch".
         risk: name of the score that guides, added before by `openclef risk`; ignored by methods without guidance.
-            A store that has none of the score's inputs takes part with unknown risk: its pairs are neutral.
+            A store that has none of the score's inputs takes part with unknown risk: its pairs are neutral. Of a list
+            of names a pair's difference is the mean over the scores that both records know ("clef" only).
         recipe: "paper" or "official", see `openclef.loss.clef_loss`.
         split: rows to train on; "val" rows, where there are any, give the validation loss.
         lead: "random", or one lead by name.
@@ -188,6 +189,8 @@ def pretrain(
             f"risk is None, and {method} is guided by a risk; name one of the stores' ({_risks_of(opened)}), or pass "
             "method='simclr' to pretrain without guidance."
         )
+    if guided and not isinstance(risk, str | None):
+        _check_several(risk, method, accepted, recipe)
     guide = risk if guided else None
     config = _configuration(locals(), opened)
     folder = Path(out)
@@ -328,6 +331,16 @@ def _risks_of(stores: list[Store]) -> str:
     )
 
 
+def _check_several(risks: Sequence[str], method: str, accepted: Mapping[str, Any], recipe: str) -> None:
+    if not risks or len(set(risks)) < len(risks):
+        raise ValueError(f"risk is {list(risks)}; pass one name, or several different ones.")
+    if "guidance" not in accepted or recipe != "paper":
+        raise ValueError(
+            f"risk is {list(risks)}, and {method} with recipe {recipe} takes one risk; pass one name, or method='clef' "
+            "with recipe='paper'."
+        )
+
+
 def _check_partners(pool: Any) -> str:
     """Refuse pairs of one subject's recordings where nobody has two; else say how many windows have no partner."""
     from openclef.pairing import SubjectWindows
@@ -442,19 +455,20 @@ def _announce(
     pool: Any,
     held_out: Any,
     method: str,
-    risk: str | None,
+    risk: Sequence[str] | str | None,
     unguided: list[str],
     folder: Path,
 ) -> None:
-    known = float(np.isfinite(pool.risk).mean())
+    known = np.isfinite(pool.risk).reshape(len(pool), -1).any(1).mean()
     console.print(
         f"Pretraining {method} on {len(pool):,} windows of {len(np.unique(pool.subject)):,} subjects "
         f"from {', '.join(store.path.name for store in stores)}; run folder {folder}"
     )
     if risk:
-        console.print(f"Guided by {risk}: known for {known:.0%} of the windows")
+        named = risk if isinstance(risk, str) else ", ".join(risk)
+        console.print(f"Guided by {named}: known for {known:.0%} of the windows")
     if unguided:
-        console.print(f"Without any input of {risk}, so with neutral pairs: {', '.join(unguided)}")
+        console.print(f"Without any input of {named}, so with neutral pairs: {', '.join(unguided)}")
     if held_out is None:
         console.print(
             "No validation loss: fewer 'val' windows than one batch; the spread is that of training windows"

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ import openclef
 from openclef.augment import Views
 from openclef.guidance import Guidance
 from openclef.optimisation import Optimisation
+from openclef.pool import Pool
 from openclef.preprocessing import Preprocessing
 from openclef.training import ASK_STEPS, _any_rank_at, make_fabric
 
@@ -408,3 +410,46 @@ def test_several_processes_compare_whether_to_stop_only_now_and_then():
     assert several.compared == 2
     assert [step for step, answer in enumerate(answers) if answer] == [0, ASK_STEPS]
     assert _any_rank_at(make_fabric(accelerator="cpu"), True, 3)
+
+
+def test_several_risks_guide_together(tmp_path: Path, make_store) -> None:
+    store = make_store(tmp_path / "store").add_risk("age_sex").add_risk("age")
+    sex = (store.records["sex"] == "female").to_numpy(float)
+    sex[:40] = np.nan
+    store.add_own_risk("sex", sex, completeness=0.5)
+    settings = SMALL | {"risk": ["age", "sex"], "epochs": 1}
+    several = openclef.pretrain([store], tmp_path / "several", **settings)
+    one = openclef.pretrain([store], tmp_path / "one", **(settings | {"risk": "age"}))
+    again = openclef.pretrain([store], tmp_path / "again", **(settings | {"risk": ["age"]}))
+    assert several.history[0]["loss_alignment"] != one.history[0]["loss_alignment"]
+    assert again.history[0]["loss"] == one.history[0]["loss"]
+    with pytest.raises(FileExistsError, match="finished run"):  # and not "another configuration"
+        openclef.pretrain([store], tmp_path / "several", **settings)
+
+    pool = Pool([store], risk=["age", "sex"])
+    assert pool.risk.shape == (len(pool), 2)
+    known = np.isfinite(pool.risk)
+    expected = np.where(known.all(1), (1 + 0.5) / 2, 1.0)  # the mean over what is known of the record
+    np.testing.assert_allclose(pool.completeness, expected)
+    assert 0 < known[:, 1].mean() < 1
+
+    unguided = Pool([store], risk=["age", "sex"], unguided=[store.name])
+    assert np.isnan(unguided.risk).all()
+    assert (unguided.completeness == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"risk": []}, r"risk is \[\]; pass one name"),
+        ({"risk": ["age_sex", "age_sex"]}, "several different ones"),
+        ({"risk": ["age_sex", "age"]}, "openclef risk"),
+        ({"risk": ["age_sex", "age"], "method": "y_aware"}, "y_aware with recipe paper takes one risk"),
+        ({"risk": ["age_sex", "age"], "recipe": "official"}, "clef with recipe official takes one risk"),
+        ({"risk": ["age_sex", 3]}, "risk is"),
+    ],
+)
+def test_several_risks_are_refused_where_they_mean_nothing(small_store, tmp_path, changes, message) -> None:
+    with pytest.raises((ValueError, KeyError), match=message):
+        openclef.pretrain([small_store], tmp_path / "run", **(SMALL | changes))
+    assert not (tmp_path / "run").exists()

@@ -46,14 +46,26 @@ class FoundRun:
 
     @property
     def risk(self) -> str | None:
-        """The risk score that guided the run, or would have.
+        """The risk score that guided the run, or would have; of several the first, which figures show.
 
         Example:
             >>> FoundRun(Path("x"), "x", {}, False, pd.DataFrame(), [], []).risk is None
             True
         """
-        name = self.config.get("risk")
-        return name if isinstance(name, str) and name else None
+        return self.risks[0] if self.risks else None
+
+    @property
+    def risks(self) -> tuple[str, ...]:
+        """All risk scores that guided the run, or would have.
+
+        Example:
+            >>> FoundRun(Path("x"), "x", {"risk": ["age", "sbp"]}, False, pd.DataFrame()).risks
+            ('age', 'sbp')
+        """
+        named = self.config.get("risk")
+        return tuple(
+            name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str) and name
+        )
 
     def settings(self, name: str) -> dict[str, Any]:
         """A group of settings of config.json, such as "views"; empty where it is not there.

@@ -209,15 +209,16 @@ def guidance_words(run: FoundRun) -> str:
     if not is_guided(run) or run.risk is None:
         return "none"
     config, guidance = run.config, run.settings("guidance")
+    named = f"risk {run.risk}" if len(run.risks) == 1 else f"risks {', '.join(run.risks)}"
     if config.get("method") != "clef":  # how it uses the risk is the method's own
         own = config.get("method_settings") or {}
-        return "; ".join([f"risk {run.risk}", *(f"{name} {value}" for name, value in own.items())])
+        return "; ".join([named, *(f"{name} {value}" for name, value in own.items())])
     if config.get("recipe") == "official":
-        words = [f"risk {run.risk}", "recipe official"]
+        words = [named, "recipe official"]
     else:
         scale = guidance.get("scale", "batch")
         words = [
-            f"risk {run.risk}",
+            named,
             f"{guidance.get('difference', '?')} difference, scaled "
             + ("within the batch" if scale == "batch" else f"by {scale}"),
             f"margin {guidance.get('alpha', '?')}",

@@ -141,7 +141,7 @@ def risk_section(contents: Contents) -> Section:
     parts: list[Html] = []
     for store in contents.stores:
         of_store = [run for run in contents.runs if any(each is store for each in run.stores)]
-        used = list(dict.fromkeys(run.risk for run in of_store if run.risk))
+        used = list(dict.fromkeys(name for run in of_store for name in run.risks))
         names = [name for name in used if name in store.risks] or ([] if of_store else store.risks)
         for name in names:
             try:
