@@ -93,6 +93,8 @@ def run(study: dict[str, Any], given: argparse.Namespace, benchmark: Path, resul
         benchmark,
         tasks=study["tasks"],
         leads=study["leads"],
+        label_shares=study.get("label_shares", 1.0),
+        protocols=study.get("protocols", "probe"),
         conditions=[openclef.Condition(**each) for each in study.get("conditions", [])],
         by=(),
         split=given.split,
