@@ -184,13 +184,16 @@ def pretrain(
     }
     settings |= _own_settings(method, method_settings or {}, accepted, common_settings)
     guided = bool({"guidance", "training_risk"} & set(accepted))
-    if guided and risk is None and (weighted or aligned or "aligned" not in accepted):
+    asked = getattr(METHODS[method], "is_guided", None)
+    if asked is not None:
+        guided = bool(asked(method_settings or {}))
+    if guided and risk is None and (weighted or aligned or method != "clef"):
         raise ValueError(
             f"risk is None, and {method} is guided by a risk; name one of the stores' ({_risks_of(opened)}), or pass "
             "method='simclr' to pretrain without guidance."
         )
     if guided and not isinstance(risk, str | None):
-        _check_several(risk, method, accepted, recipe)
+        _check_several(risk, method, recipe)
     guide = risk if guided else None
     config = _configuration(locals(), opened)
     folder = Path(out)
@@ -331,10 +334,10 @@ def _risks_of(stores: list[Store]) -> str:
     )
 
 
-def _check_several(risks: Sequence[str], method: str, accepted: Mapping[str, Any], recipe: str) -> None:
+def _check_several(risks: Sequence[str], method: str, recipe: str) -> None:
     if not risks or len(set(risks)) < len(risks):
         raise ValueError(f"risk is {list(risks)}; pass one name, or several different ones.")
-    if "guidance" not in accepted or recipe != "paper":
+    if method != "clef" or recipe != "paper":
         raise ValueError(
             f"risk is {list(risks)}, and {method} with recipe {recipe} takes one risk; pass one name, or method='clef' "
             "with recipe='paper'."

@@ -363,6 +363,8 @@ def test_simclr_needs_no_risk(small_store, tmp_path: Path) -> None:
         ),
         ({"risk": None}, r"clef is guided by a risk; name one of the stores' \(age_sex\)"),
         ({"method": "y_aware", "risk": None}, "y_aware is guided by a risk"),
+        ({"method": "mixture", "risk": None}, "mixture is guided by a risk"),
+        ({"method": "mixture", "method_settings": {"methods": {"clef": 1.0}}}, "at least two of clef"),
         ({"risk": None, "weighted": False}, "clef is guided by a risk"),
     ],
 )
@@ -377,6 +379,14 @@ def test_settings_that_cannot_be_are_refused_before_a_folder_is_made(
 def test_without_weights_and_alignment_no_risk_is_needed(small_store, tmp_path: Path) -> None:
     settings = SMALL | {"risk": None, "weighted": False, "aligned": False, "epochs": 1}
     assert openclef.pretrain([small_store], tmp_path / "run", **settings).model.dim == 256
+
+
+def test_a_mixture_without_guided_parts_needs_no_risk(small_store, tmp_path: Path) -> None:
+    mixed = {"method": "mixture", "method_settings": {"methods": {"simclr": 1.0, "vicreg": 0.04}}}
+    run = openclef.pretrain([small_store], tmp_path / "run", **(SMALL | mixed | {"risk": None, "epochs": 1}))
+    row = run.history[0]
+    terms = ("contrastive", "alignment", "invariance", "variance", "covariance")
+    assert row["loss"] == pytest.approx(sum(row[f"loss_{name}"] for name in terms), rel=1e-5)
 
 
 def test_only_methods_with_negatives_in_the_batch_are_told_of_few(small_store, tmp_path: Path) -> None:

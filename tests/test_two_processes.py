@@ -26,6 +26,12 @@ CASES: dict[
     "y_aware": [{"training_risk": [0.05, 0.2, 0.5, 0.9]}],
     "cpc": [{}],
     "risk_regression": [{"training_risk": [0.05, 0.2, 0.5, 0.9]}],
+    "mixture": [
+        {
+            "methods": {"y_aware": 1.0, "vicreg": 0.04, "risk_regression": 0.5},
+            "training_risk": [0.05, 0.2, 0.5, 0.9],
+        }
+    ],
 }
 
 

@@ -6,7 +6,8 @@ processes, with gradient; it is the identity in one process. A method with `part
 another window of the same subject.
 
 `openclef.pretrain` passes a method those of its settings that the method has an argument for, a risk to those that have
-an argument `guidance` or `training_risk`, and as `training_risk` the known risks of the pool.
+an argument `guidance` or `training_risk`, and as `training_risk` the known risks of the pool. Where it depends on a
+method's own settings whether it uses a risk, its `is_guided` tells.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from openclef.method.byol import Byol
 from openclef.method.clef import Clef
 from openclef.method.cpc import Cpc
+from openclef.method.mixture import Mixture
 from openclef.method.moco import Moco
 from openclef.method.risk_regression import RiskRegression
 from openclef.method.same_subject import same_subject
@@ -30,6 +32,7 @@ __all__ = [
     "Byol",
     "Clef",
     "Cpc",
+    "Mixture",
     "Moco",
     "RiskRegression",
     "Step",
@@ -49,4 +52,5 @@ METHODS: dict[str, Callable[..., Any]] = {
     "y_aware": YAware,
     "cpc": Cpc,
     "risk_regression": RiskRegression,
+    "mixture": Mixture,
 }

@@ -184,6 +184,9 @@ def is_guided(run: FoundRun) -> bool:
     from openclef.method import METHODS
 
     method = METHODS.get(str(run.config.get("method")))
+    asked = getattr(method, "is_guided", None)
+    if asked is not None:
+        return bool(asked(run.settings("method_settings")))
     return method is not None and bool(
         {"guidance", "training_risk"} & set(inspect.signature(method).parameters)
     )
