@@ -7,16 +7,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from openclef.guidance import Guidance
 from openclef.method.step import Step
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from openclef.data import Batch
-    from openclef.guidance import Guidance
 
 __all__ = ["PARTS", "Mixture"]
 
