@@ -44,11 +44,16 @@ def canonical_lead(name: str) -> str:
     Returns:
         One of ``LEADS``, or the name itself without outer spaces where it is none of them.
 
+    Raises:
+        ValueError: if it is no text.
+
     Example:
         >>> canonical_lead("MDC_ECG_LEAD_AVR"), canonical_lead("lead v1"), canonical_lead(" MLII ")
         ('aVR', 'V1', 'MLII')
     """
-    stripped = str(name).strip()
+    if not isinstance(name, str):
+        raise ValueError(f"lead is {name!r}; pass a lead by its name, for example 'I' or 'V5'")
+    stripped = name.strip()
     return _SPELLINGS.get(_PREFIX.sub("", stripped).lower(), stripped)
 
 

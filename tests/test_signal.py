@@ -123,3 +123,9 @@ def test_microvolts_called_millivolts_are_suspicious(factor, suspicious):
 def test_one_dimension_is_refused():
     with pytest.raises(ValueError, match=r"signal\[None, :\]"):
         fill_gaps(np.zeros(5))
+
+
+@pytest.mark.parametrize("name", [3, None, b"I", ["I"]])
+def test_a_lead_is_named_by_text(name) -> None:
+    with pytest.raises(ValueError, match="pass a lead by its name"):
+        canonical_lead(name)
