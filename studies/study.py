@@ -97,6 +97,8 @@ def run(study: dict[str, Any], given: argparse.Namespace, benchmark: Path, resul
         protocols=study.get("protocols", "probe"),
         conditions=[openclef.Condition(**each) for each in study.get("conditions", [])],
         by=(),
+        reference=study["reference"],
+        pairs="reference",
         split=given.split,
     )
     print(f"page: {openclef.report(benchmark)}")

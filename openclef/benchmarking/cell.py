@@ -41,6 +41,7 @@ class Grid:
         min_positives: Of a measurable label.
         seed: Of budgets, draws and permutations.
         reference: The model that changes are relative to.
+        pairs: Which models are compared with each other: "all", or "reference": with that one only.
         finetuning: Settings of network protocols.
         batch_size: Windows embedded at a time.
         device: Where to compute.
@@ -61,6 +62,7 @@ class Grid:
     min_positives: int = MIN_POSITIVES
     seed: int = 0
     reference: str = "random_encoder"
+    pairs: str = "all"
     finetuning: Finetuning = field(default_factory=Finetuning)
     batch_size: int = 256
     device: str | None = None

@@ -51,7 +51,7 @@ def metric_of(kind: str) -> str:
     return "mae" if kind == "regression" else "auroc"
 
 
-def find_pairs(judged: Sequence[JudgedCell]) -> list[tuple[Side, Side]]:
+def find_pairs(judged: Sequence[JudgedCell], among: str | None = None) -> list[tuple[Side, Side]]:
     """The pairs to compare among the cells of one task, lead and label budget.
 
     With frozen features, under each protocol: each model that was given, alone, against random_encoder and features of
@@ -61,6 +61,7 @@ def find_pairs(judged: Sequence[JudgedCell]) -> list[tuple[Side, Side]]:
 
     Args:
         judged: The cells.
+        among: Of the pairs of models that were given only those with this one; None = all of them.
 
     Returns:
         Pairs of which both are there.
@@ -91,6 +92,7 @@ def find_pairs(judged: Sequence[JudgedCell]) -> list[tuple[Side, Side]]:
             pairs += [
                 (there.get((protocol, a + appended)), there.get((protocol, b + appended)))
                 for a, b in combinations(given, 2)
+                if among is None or among in (a, b)
             ]
     return [(a, b) for a, b in pairs if a is not None and b is not None]
 
@@ -116,7 +118,8 @@ def comparison_rows(
         >>> comparison_rows([], Grid(), Kept("nowhere"))
         []
     """
-    groups = [_measured(find_pairs(group)) for group in _groups(judged)]
+    among = grid.reference if grid.pairs == "reference" else None
+    groups = [_measured(find_pairs(group, among)) for group in _groups(judged)]
     missing = [pair for group in groups for pair in group if not kept.holds(_about(pair, grid))]
     several = sum(_size(pair, grid) for pair in missing) > LONG
     jobs = (joblib.delayed(_compare)(_plain(pair), _settings(pair, grid)) for pair in missing)

@@ -69,6 +69,7 @@ def benchmark(
     by: Sequence[str] | str = ("sex", "age_band"),
     split: str = "test",
     reference: str = "random_encoder",
+    pairs: str = "all",
     draws: int = 1000,
     permutations: int = 1000,
     finetuning: Finetuning = Finetuning(),  # noqa: B008 - a frozen dataclass of settings
@@ -103,6 +104,8 @@ def benchmark(
         by: Parts of the judged records that stand apart too, with all training labels: "sex", "age_band", "store".
         split: "test", or "val" while you choose anything.
         reference: Name of the model that changes in % are relative to.
+        pairs: Which models are compared with each other, besides with the baselines: "all" pairs, or each with the
+            "reference" only, which is faster where there are many and adjusts for fewer comparisons.
         draws: Bootstrap draws over subjects and seeds.
         permutations: Of each comparison.
         finetuning: Settings of "finetune" and "scratch".
@@ -153,6 +156,7 @@ def benchmark(
     if "scratch" in among and "scratch" not in wanted:
         wanted.append("scratch")
     accepted_names("reference", [reference], (*(each.name for each in given), *BASELINES))
+    accepted_names("pairs", [pairs], ("all", "reference"))
     grid = Grid(
         split=split,
         seeds=drawn,
@@ -164,6 +168,7 @@ def benchmark(
         min_positives=min_positives,
         seed=seed,
         reference=reference,
+        pairs=pairs,
         finetuning=finetuning,
         batch_size=batch_size,
         device=device,

@@ -256,6 +256,7 @@ def _parser() -> Any:
         default="random_encoder",
         help="model that changes in percent are relative to",
     )
+    add("--pairs", type=str, default="all", help="models compared with each other: all, or reference")
     add("--draws", type=int, default=1000, help="bootstrap draws over subjects and seeds")
     add("--permutations", type=int, default=1000, help="of each comparison")
     add("--batch_size", type=int, default=256, help="windows embedded at a time")

@@ -36,6 +36,23 @@ def test_pairs_are_those_of_the_plan(bench):
     ]
 
 
+def test_pairs_with_the_reference_only(bench, store, models, few, tmp_path):
+    ask = {"tasks": "tiny/age", "baselines": "age_sex", "reference": "twin", **few}
+    rows = openclef.benchmark(models, store, tmp_path / "out", pairs="reference", **ask).comparisons
+    assert rows[["model", "against"]].to_numpy().tolist() == [
+        ["good", "twin"],
+        ["twin", "poor"],
+        *([f"{name} + age_sex", "age_sex"] for name in ("good", "twin", "poor")),
+        ["good + age_sex", "twin + age_sex"],
+        ["twin + age_sex", "poor + age_sex"],
+    ]
+    columns = ["model", "against", "value", "low", "high", "p"]
+    all_pairs = bench.comparisons.query("task == 'tiny/age'")[columns]
+    assert len(rows[columns].merge(all_pairs)) == len(rows)
+    with pytest.raises(ValueError, match="pairs are 'some'; accepted are all, reference"):
+        openclef.benchmark(models, store, tmp_path / "other", pairs="some", **ask)
+
+
 def test_values_are_those_of_compare_and_p_is_adjusted_by_task(bench, few):
     settings = {
         "draws": few["draws"],
