@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from openclef.formats.stated import NotStated
 from openclef.formats.unit import millivolts
 from openclef.record import Record
 
@@ -232,7 +233,8 @@ def read_array(
         The record in mV (or ``zscore``), float32, (lead, time).
 
     Raises:
-        ValueError: if something is unknown, or the shape is not that of one recording.
+        NotStated: if the rate, the leads or the unit is neither stated nor given.
+        ValueError: if the shape is not that of one recording, or integers have no scale.
 
     Example:
         >>> import tempfile
@@ -248,12 +250,17 @@ def read_array(
     names = file.leads if file.leads is not None else leads
     unit = file.unit if file.unit is not None else unit
     scale = file.scale if file.scale is not None else scale
+    rows = {1: 1, 2: file.shape[0]}.get(len(file.shape)) if file.shape else None
     if fs is None:
-        raise ValueError(f"fs is missing for {name}; pass fs=<Hz>, for example fs=130 for Polar H10")
+        raise NotStated(
+            f"fs is missing for {name}; pass fs=<Hz>, for example fs=130 for Polar H10", "fs", rows
+        )
     if names is None:
-        raise ValueError(f"leads are missing for {name}; pass one name a lead, for example leads=['I']")
+        raise NotStated(
+            f"leads are missing for {name}; pass one name a lead, for example leads=['I']", "leads", rows
+        )
     if unit is None:
-        raise ValueError(f"unit is missing for {name}; pass unit='mV', 'uV' or 'zscore'")
+        raise NotStated(f"unit is missing for {name}; pass unit='mV', 'uV' or 'zscore'", "unit", rows)
     if file.dtype.kind != "f" and scale is None:
         raise ValueError(f"{name} holds integers; pass scale=<{unit} a step>, for example scale=0.001")
     if len(file.shape) not in (1, 2):

@@ -125,7 +125,7 @@ def read_dicom(
             rate = agreed_rate(path.name, float(group.SamplingFrequency), fs)
             names, signal = _signal(path.name, group, dataset, unit)
             subject_id, metadata = _about_patient(dataset)
-    except _DAMAGE as error:
+    except _damage() as error:
         if isinstance(error, ValueError) and str(error).startswith(path.name):
             raise
         raise ValueError(f"{path.name} is damaged ({error}); copy it again or export it anew") from None
@@ -158,8 +158,20 @@ def _open(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return pydicom.dcmread(path, stop_before_pixels=True)
-    except (*_DAMAGE, pydicom.errors.InvalidDicomError, RecursionError) as error:
+    except _damage() as error:
         raise ValueError(f"{path.name} is damaged ({error}); copy it again or export it anew") from None
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What pydicom raises of damaged files, some of it only when a value is looked at."""
+    import pydicom
+
+    return (
+        *_DAMAGE,
+        pydicom.errors.InvalidDicomError,
+        pydicom.errors.BytesLengthException,
+        RecursionError,
+    )
 
 
 def _is_derived(group: Any) -> bool:

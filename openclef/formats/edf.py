@@ -15,7 +15,7 @@ from openclef.formats.unit import MILLIVOLTS
 from openclef.record import Record
 from openclef.signal import LEADS, canonical_lead, canonical_leads
 
-__all__ = ["is_edf", "read_edf"]
+__all__ = ["edf_seconds", "is_edf", "read_edf"]
 
 _EDF, _BDF = b"0       ", b"\xffBIOSEMI"
 _ECG = re.compile(r"^(?:ecg|ekg)\b[\s:_-]*", re.IGNORECASE)
@@ -57,6 +57,8 @@ def read_edf(
     leads: Sequence[str] | None = None,
     unit: str | None = None,
     record_id: str | None = None,
+    start_s: float = 0.0,
+    seconds: float | None = None,
 ) -> Record:
     """Read the ECG channels of an EDF, EDF+ or BDF file.
 
@@ -70,12 +72,15 @@ def read_edf(
         leads: names for ECG channels whose labels are no standard leads, such as "ECG": one name a channel.
         unit: ``mV``, ``uV`` or ``V``, for channels whose physical dimension is empty.
         record_id: the record's name; None takes the file's.
+        start_s: where to begin, in seconds from the recording's start; the rest is not read.
+        seconds: how much to read; less where the recording ends earlier. None reads to the end.
 
     Returns:
         The record in mV, float32, (lead, time); subject_id, age_years, sex and recorded_at where EDF+ states them.
 
     Raises:
-        ValueError: if the file is damaged, cut short, or has no ECG channel, unit or rate.
+        ValueError: if the file is damaged, cut short, or has no ECG channel, unit or rate, or a part is asked for of a
+            recording with gaps.
         ImportError: without the package edfio.
 
     Warns:
@@ -99,7 +104,8 @@ def read_edf(
         chosen = _ecg_channels(path.name, file, leads)
         rate = agreed_rate(path.name, float(chosen[0][1].sampling_frequency), fs)
         names = tuple(name for name, _ in chosen)
-        signal = np.empty((len(chosen), layout.blocks * round(rate * layout.block_s)), np.float32)
+        first, stop = _stretch(path.name, layout, rate, start_s, seconds)
+        signal = np.empty((len(chosen), stop - first), np.float32)
         for row, (name, channel) in enumerate(chosen):
             stated = channel.physical_dimension.strip() or None
             factor = agreed_unit(f"{path.name}, channel {name}", stated, unit)
@@ -108,16 +114,72 @@ def read_edf(
                     f"{path.name}, channel {name}: its digital range is {channel.digital_min} to "
                     f"{channel.digital_max}, so its amplitude is not known; convert the recording anew"
                 )
-            signal[row] = channel.data * factor
+            signal[row] = _samples(channel, first, stop) * factor
         subject_id, metadata = _about_patient(file)
     except _UNREADABLE as error:
         if isinstance(error, ValueError) and str(error).startswith(path.name):
             raise
         raise ValueError(f"{path.name} is damaged ({error}); copy it again or convert it anew") from None
-    onsets = _onsets(path, layout)
+    whole = start_s == 0 and seconds is None
+    length = round(rate * layout.block_s)
+    blocks = range(layout.blocks) if whole else range(first // length, -(-stop // length))
+    onsets = _onsets(path, layout, blocks)
+    if onsets is not None and not whole:
+        raise ValueError(f"{path.name} has gaps, and a part of it is asked for; read it whole")
     if onsets is not None:
         signal = _spread(path.name, signal, onsets, layout, rate)
-    return Record(signal, rate, names, record_id or path.stem, subject_id=subject_id, metadata=metadata)
+    return Record(
+        signal,
+        rate,
+        names,
+        record_id or path.stem,
+        subject_id=subject_id,
+        start_s=first / rate,
+        metadata=metadata,
+    )
+
+
+def edf_seconds(path: str | Path) -> float | None:
+    """Say how long a recording is by its header.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its length in seconds; None where it has gaps, so that it is read whole.
+
+    Raises:
+        ValueError: if the header is damaged, or the file is cut short.
+
+    Example:
+        >>> import inspect
+        >>> list(inspect.signature(edf_seconds).parameters)
+        ['path']
+    """
+    path = Path(path)
+    layout = _layout(path)
+    gaps = _onsets(path, layout, range(layout.blocks)) is not None
+    return None if gaps else layout.blocks * layout.block_s
+
+
+def _stretch(
+    name: str, layout: _Layout, rate: float, start_s: float, seconds: float | None
+) -> tuple[int, int]:
+    """The first sample to read and the one after the last."""
+    total = layout.blocks * round(rate * layout.block_s)
+    if start_s < 0 or (seconds is not None and seconds <= 0) or round(start_s * rate) >= total:
+        raise ValueError(
+            f"{name}: start_s={start_s:g}, seconds={seconds!r} of {total / rate:g} s; accepted are a start within the "
+            "recording and a length above 0"
+        )
+    first = round(start_s * rate)
+    return first, total if seconds is None else min(total, first + max(1, round(seconds * rate)))
+
+
+def _samples(channel: Any, first: int, stop: int) -> np.ndarray:
+    """A channel's samples in its unit; only those asked for are read."""
+    rate = channel.sampling_frequency
+    return channel.get_data_slice(first / rate, stop / rate)
 
 
 def _layout(path: Path) -> _Layout:
@@ -240,25 +302,25 @@ def _about_patient(file: Any) -> tuple[str | None, dict[str, Any]]:
     )
 
 
-def _onsets(path: Path, layout: _Layout) -> np.ndarray | None:
-    """Seconds from the first block's start to each, where blocks do not follow each other without a gap."""
+def _onsets(path: Path, layout: _Layout, blocks: range) -> np.ndarray | None:
+    """Seconds from the first of these blocks' start to each, where they do not follow each other without a gap."""
     if layout.annotations is None:
         return None
     first, last = layout.annotations
-    onsets = np.full(layout.blocks, np.nan)
+    onsets = np.full(len(blocks), np.nan)
     with path.open("rb") as file:
-        for block in range(layout.blocks):
+        for place, block in enumerate(blocks):
             file.seek(layout.header_bytes + block * layout.block_bytes + first)
             found = re.match(rb"[+-]\d{1,9}(?:\.\d{1,9})?", file.read(last - first))
             if found:
-                onsets[block] = float(found[0])
+                onsets[place] = float(found[0])
     if not np.isfinite(onsets).all():
         raise ValueError(
-            f"{path.name}: {int(np.isnan(onsets).sum())} of {layout.blocks} blocks do not say when they begin; "
+            f"{path.name}: {int(np.isnan(onsets).sum())} of {len(blocks)} blocks do not say when they begin; "
             "convert the recording anew"
         )
     onsets -= onsets[0]
-    return None if np.allclose(onsets, np.arange(layout.blocks) * layout.block_s, atol=1e-3) else onsets
+    return None if np.allclose(onsets, np.arange(len(blocks)) * layout.block_s, atol=1e-3) else onsets
 
 
 def _spread(name: str, signal: np.ndarray, onsets: np.ndarray, layout: _Layout, rate: float) -> np.ndarray:

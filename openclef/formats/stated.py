@@ -28,6 +28,26 @@ _YEARS = {
 _OLDEST = 125.0
 
 
+class NotStated(ValueError):
+    """Something that reading needs is neither in the file nor given by the caller, who can give it.
+
+    Args:
+        message: what is missing, and what to pass.
+        what: the argument that would give it: ``fs``, ``leads`` or ``unit``.
+        rows: how many leads the file holds, where that is known.
+
+    Example:
+        >>> error = NotStated("leads are missing for a.csv; pass one name a column", "leads", rows=2)
+        >>> str(error).partition(";")[0], error.what, error.rows
+        ('leads are missing for a.csv', 'leads', 2)
+    """
+
+    def __init__(self, message: str, what: str = "fs", rows: int | None = None) -> None:
+        super().__init__(message)
+        self.what = what
+        self.rows = rows
+
+
 def agreed_rate(name: str, stated: float | None, given: float | None) -> float:
     """Settle the sampling rate between a file and the caller.
 
@@ -40,7 +60,8 @@ def agreed_rate(name: str, stated: float | None, given: float | None) -> float:
         The rate in Hz.
 
     Raises:
-        ValueError: if nobody states it, both do and differ, or it is no rate.
+        NotStated: if nobody states it.
+        ValueError: if both do and differ, or it is no rate.
 
     Example:
         >>> agreed_rate("a.xml", 500.0, None), agreed_rate("a.xml", None, 250)
@@ -50,7 +71,7 @@ def agreed_rate(name: str, stated: float | None, given: float | None) -> float:
         raise ValueError(f"fs={given!r} for {name}; accepted is a rate above 0 in Hz, for example fs=500")
     if stated is None:
         if given is None:
-            raise ValueError(f"fs is missing for {name}: the file states no sampling rate; pass fs=<Hz>")
+            raise NotStated(f"fs is missing for {name}: the file states no sampling rate; pass fs=<Hz>", "fs")
         return float(given)
     if not is_sampling_rate(stated):
         raise ValueError(
@@ -103,7 +124,8 @@ def agreed_unit(name: str, stated: str | None, given: str | None) -> float:
         Millivolts in one unit.
 
     Raises:
-        ValueError: if nobody states it, both do and differ, or it is none of voltage.
+        NotStated: if nobody states it.
+        ValueError: if both do and differ, or it is none of voltage.
 
     Example:
         >>> agreed_unit("a.xml", "uV", None), agreed_unit("a.xml", None, "V")
@@ -111,7 +133,9 @@ def agreed_unit(name: str, stated: str | None, given: str | None) -> float:
     """
     unit = given if stated is None or not stated.strip() else stated
     if unit is None:
-        raise ValueError(f"unit is missing for {name}: the file states none; pass unit='mV', 'uV' or 'V'")
+        raise NotStated(
+            f"unit is missing for {name}: the file states none; pass unit='mV', 'uV' or 'V'", "unit"
+        )
     try:
         factor = millivolts(unit)
     except ValueError as error:
@@ -123,6 +147,35 @@ def agreed_unit(name: str, stated: str | None, given: str | None) -> float:
     ):
         raise ValueError(f"{name} states the unit {unit} and unit={given!r} is passed; pass no unit")
     return factor
+
+
+def agreed_amplitude(name: str, stated: str | None, given: str | None) -> tuple[float, str]:
+    """Settle the unit of amplitude of a file that may also hold standardised values.
+
+    Args:
+        name: the file's name, for messages.
+        stated: the unit that the file states, or None.
+        given: the unit that the caller gives, or None.
+
+    Returns:
+        What one unit is in the record's, and the record's: ``mV`` or ``zscore``.
+
+    Raises:
+        NotStated: if nobody states it.
+        ValueError: if both do and differ, or it is neither of voltage nor ``zscore``.
+
+    Example:
+        >>> agreed_amplitude("a.mat", "uV", None), agreed_amplitude("a.mat", None, "zscore")
+        ((0.001, 'mV'), (1.0, 'zscore'))
+    """
+    standing = (stated or "").strip().lower()
+    if standing == "zscore" and given in (None, "zscore"):
+        return 1.0, "zscore"
+    if not standing and given == "zscore":
+        return 1.0, "zscore"
+    if standing == "zscore":
+        raise ValueError(f"{name} states the unit zscore and unit={given!r} is passed; pass no unit")
+    return agreed_unit(name, stated, given), "mV"
 
 
 def sex(text: str | None) -> str | None:

@@ -77,6 +77,30 @@ def read_header_line(path: str | Path) -> HeaderLine:
     return _header_line(stem, _header_text(stem))
 
 
+def wfdb_seconds(path: str | Path) -> float | None:
+    r"""Say how long a record is by its header.
+
+    Args:
+        path: the record, with or without suffix.
+
+    Returns:
+        Its length in seconds; None where the header does not state it.
+
+    Raises:
+        FileNotFoundError: if the header is missing.
+        ValueError: if its first line does not follow the format.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "a.hea").write_text("a 12 500 5000\n")
+        ...     wfdb_seconds(Path(folder, "a"))
+        10.0
+    """
+    first = read_header_line(path)
+    return first.samples / first.fs if first.samples else None
+
+
 def _header_text(stem: Path) -> str:
     return Path(f"{stem}.hea").read_text(encoding="utf-8", errors="replace")
 
@@ -177,6 +201,7 @@ def _read(
         raise ValueError("is a header of several segments; accepted are single records: read its segments")
     if first.leads == 0:
         raise ValueError("the header names no lead; nothing to read")
+    _check_files(header)
     start, stop = _stretch(first, start_s, seconds)
     source = read_plain(stem, header, start, stop)
     if source is None:
@@ -221,6 +246,16 @@ def _stretch(first: HeaderLine, start_s: float, seconds: float | None) -> tuple[
         return start, None
     stop = start + max(1, round(seconds * first.fs))
     return start, min(stop, first.samples) if first.samples else stop
+
+
+def _check_files(header: str) -> None:
+    """Refuse signal files outside of the header's folder."""
+    for line in header_lines(header)[1:]:
+        file = line.split()[0]
+        if re.search(r"[/\\:]", file) or file in ("..", "."):
+            raise ValueError(
+                f"the header names the signal file {file[:60]!r}; accepted are files beside the header: fetch it again"
+            )
 
 
 def _check_gains(header: str, source: WfdbSamples) -> None:

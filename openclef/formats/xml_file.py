@@ -52,7 +52,8 @@ def root_name(head: bytes) -> str:
         text = text.lstrip()
         for begin, end in (("<?", "?>"), ("<!--", "-->"), ("<!DOCTYPE", ">")):
             if text.startswith(begin):
-                text = text.partition(end)[2]
+                inside = begin == "<!DOCTYPE" and "[" in text.partition(">")[0]  # own declarations
+                text = text.partition("]>" if inside else end)[2]
                 break
         else:
             found = _TAG.match(text)
