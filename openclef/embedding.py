@@ -7,10 +7,12 @@ it saw in training.
 # torch takes seconds to import and the command line's help reads these signatures: it is imported where used.
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +22,11 @@ from openclef.device import checked_device
 from openclef.lead_placement import check_lead, place_lead
 from openclef.preprocessing import Preprocessing
 from openclef.record import cut_windows
+from openclef.row_pooling import Row, pool_windows
+from openclef.row_pooling import pool_leads as pooled_leads
 from openclef.signal import canonical_lead
-from openclef.sources import Piece, count_records, pieces, read_ahead, read_under
+from openclef.source_files import SourceLog, expand
+from openclef.sources import ALL_LEADS, Piece, Windowing, pieces, read_ahead, read_under
 from openclef.statistics import check_counts
 from openclef.store import Store, write_atomically
 
@@ -33,6 +38,22 @@ COLUMNS = ("source", "lead", "start_s", "seconds", "flags", "embedding")
 _ROW_GROUP = 4096  # windows of a parquet file that are held in memory before they are written
 
 
+class EmbeddingSummary(NamedTuple):
+    """What `embed_to_parquet` wrote.
+
+    Attributes:
+        rows: Rows of the file.
+        log: What became of the sources.
+
+    Example:
+        >>> EmbeddingSummary(2, SourceLog(recordings=1)).rows
+        2
+    """
+
+    rows: int
+    log: SourceLog
+
+
 def embed(
     model: torch.nn.Module,
     sources: Any,
@@ -41,6 +62,12 @@ def embed(
     lead: str = "I",
     leads: str | Sequence[str] | None = None,
     unit: str | None = None,
+    overlap_s: float = 0.0,
+    short: Literal["pad", "refuse"] = "pad",
+    pool: Literal["mean", "median", "max"] | None = None,
+    pool_leads: Literal["mean", "concatenate"] | None = None,
+    over_time: bool = False,
+    errors: Literal["raise", "skip"] = "raise",
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "float32",
@@ -54,15 +81,27 @@ def embed(
     nothing to embed. In a store, a list or a longer recording its row stays, with the flag "too_short" and an
     embedding of NaN; a single recording that has no other window is refused.
 
+    What a file does not state is taken from `fs`, `leads` and `unit`. A unit that nobody states is guessed to be mV,
+    and the only lead of a file that does not name it to be the lead asked for; both are said in a warning. A rate is
+    never guessed.
+
     Args:
         model: An `Encoder`, or a bare backbone with `.dim`, which takes the default `Preprocessing()`.
-        sources: A `Store`, a `Record`, the path of a recording or of a store, an array, or a list of these.
-            An array is one recording, (time,) or (lead, time).
+        sources: A `Store`, a `Record`, the path of a recording, of a store or of a folder of recordings, an array, or a
+            list of these. An array is one recording, (time,) or (lead, time).
         fs: Sampling rate in Hz of arrays, and of files that do not state it; a file that states another is
             refused. A list of several rates takes its arrays as `Record`.
-        lead: Lead to embed, by name; the name of the row, where an array has only one.
+        lead: Lead to embed, by name; the name of the row, where an array has only one. "all" embeds every lead of each
+            recording.
         leads: Lead names of arrays with several rows, and of files that do not state them.
         unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
+        overlap_s: Seconds that a window shares with the one before it.
+        short: "pad" embeds windows that are not full, with missing samples; "refuse" refuses recordings shorter than a
+            window and leaves out the rest of longer ones.
+        pool: "mean", "median" or "max" over the windows of a recording, one row a recording; None = one a window.
+        pool_leads: "mean" or "concatenate" over the leads of a window; None = one row a lead.
+        over_time: One row a frame of the encoder's features over time, instead of their mean over the window.
+        errors: "skip" goes on where a file cannot be read, and lists it in the table's `.attrs["skipped"]`.
         batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
@@ -71,13 +110,17 @@ def embed(
     Returns:
         A table with one row a window: source (path, record_id, or "array 0" by position), lead, start_s,
         seconds (recorded ones in the window), flags (";"-joined; "padded" where the window is not full,
-        "too_short" where there is nothing to embed), embedding (list of `dim` floats).
+        "too_short" where there is nothing to embed), embedding (list of `dim` floats). `.attrs` has "skipped" and
+        "guessed", by source.
 
     Raises:
         ValueError: If the rate or the leads are unknown, a file states another rate or unit, the lead is not
             there or none of the model's, a single recording is too short, or the model's preprocessing cannot
             make the signal valid.
         FileNotFoundError: If a file is not there.
+
+    Warns:
+        UserWarning: If something was guessed, or a reader left something out.
 
     Example:
         >>> import torch
@@ -94,18 +137,27 @@ def embed(
     import pandas as pd
 
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    given = {"fs": fs, "lead": lead, "leads": leads, "unit": unit}
-    how: dict[str, Any] = {
-        "batch_size": batch_size,
-        "device": device,
-        "precision": precision,
-        "progress": progress,
-    }
-    for batch, vectors in _embedded(model, sources, given, **how):
-        for name, values in _columns(batch, canonical_lead(lead)).items():
-            columns[name] += values
-        columns["embedding"] += vectors.tolist()
-    return pd.DataFrame(columns)
+    log = SourceLog()
+    for row in _rows(
+        model,
+        sources,
+        log,
+        windowing=Windowing(_lead(lead), overlap_s, short),
+        given={"fs": fs, "leads": leads, "unit": unit},
+        pool=pool,
+        pool_leads=pool_leads,
+        over_time=over_time,
+        errors=errors,
+        how={"batch_size": batch_size, "device": device, "precision": precision, "progress": progress},
+    ):
+        for name, value in _cells(row).items():
+            columns[name].append(value)
+        columns["embedding"].append(row.vector.tolist())
+    for said in (*log.guesses(), *log.notes()):
+        warnings.warn(said, stacklevel=2)
+    frame = pd.DataFrame(columns)
+    frame.attrs = {"skipped": log.skipped, "guessed": log.guessed}
+    return frame
 
 
 def embed_to_parquet(
@@ -117,12 +169,18 @@ def embed_to_parquet(
     lead: str = "I",
     leads: str | Sequence[str] | None = None,
     unit: str | None = None,
+    overlap_s: float = 0.0,
+    short: Literal["pad", "refuse"] = "pad",
+    pool: Literal["mean", "median", "max"] | None = None,
+    pool_leads: Literal["mean", "concatenate"] | None = None,
+    over_time: bool = False,
+    errors: Literal["raise", "skip"] = "raise",
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "float32",
     progress: bool = False,
-) -> int:
-    """Embed recordings into a parquet file, in memory that does not grow with their number.
+) -> EmbeddingSummary:
+    """Embed recordings into a parquet file, in memory that does not grow with their number or their length.
 
     The file is there whole or not at all.
 
@@ -131,19 +189,25 @@ def embed_to_parquet(
         sources: A `Store`, a `Record`, a path, an array, or a list of these.
         path: The file; replaced if it is there.
         fs: Sampling rate in Hz, where a source does not state it.
-        lead: Lead to embed, by name.
+        lead: Lead to embed, by name, or "all".
         leads: Lead names, where a source does not state them.
         unit: Unit, where a source does not state it.
+        overlap_s: Seconds that a window shares with the one before it.
+        short: "pad" or "refuse".
+        pool: How the windows of a recording are pooled; None = not.
+        pool_leads: How the leads of a window are put together; None = not.
+        over_time: One row a frame instead of a window.
+        errors: "raise", or "skip" to go on where a file cannot be read.
         batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32" or "bf16".
         progress: Show a progress bar.
 
     Returns:
-        Number of windows, one row each, with the columns of `embed`; embedding as a list of float32.
+        The number of rows, with the columns of `embed`, embedding as a list of float32, and what became of the sources.
 
     Raises:
-        ValueError: What `embed` refuses.
+        ValueError: What `embed` refuses, or no source could be read.
         FileNotFoundError: If a file is not there.
 
     Example:
@@ -153,20 +217,25 @@ def embed_to_parquet(
         ...     def forward(self, signal):
         ...         return signal.std(-1, correction=0)
         >>> file = Path(tempfile.mkdtemp(), "embeddings.parquet")
-        >>> embed_to_parquet(Spread(), np.random.default_rng(0).normal(size=3000), file, fs=130)
+        >>> embed_to_parquet(Spread(), np.random.default_rng(0).normal(size=3000), file, fs=130).rows
         2
     """
     import pyarrow as pa
     from pyarrow import parquet
 
-    lead = canonical_lead(lead)
-    given = {"fs": fs, "lead": lead, "leads": leads, "unit": unit}
-    how: dict[str, Any] = {
-        "batch_size": batch_size,
-        "device": device,
-        "precision": precision,
-        "progress": progress,
-    }
+    log = SourceLog()
+    rows = _rows(
+        model,
+        sources,
+        log,
+        windowing=Windowing(_lead(lead), overlap_s, short),
+        given={"fs": fs, "leads": leads, "unit": unit},
+        pool=pool,
+        pool_leads=pool_leads,
+        over_time=over_time,
+        errors=errors,
+        how={"batch_size": batch_size, "device": device, "precision": precision, "progress": progress},
+    )
     texts, numbers = ("source", "lead", "flags"), ("start_s", "seconds")
     types = dict.fromkeys(texts, pa.string()) | dict.fromkeys(numbers, pa.float64())
     schema = pa.schema({**types, "embedding": pa.list_(pa.float32())}).field
@@ -175,21 +244,24 @@ def embed_to_parquet(
 
     def write(temporary: Path) -> None:
         nonlocal total
-        held: list[pa.RecordBatch] = []
         with parquet.ParquetWriter(temporary, schema) as writer:
-            for batch, vectors in _embedded(model, sources, given, **how):
-                offsets = np.arange(len(batch) + 1, dtype=np.int32) * vectors.shape[1]
-                lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel(), pa.float32()))
-                columns = _columns(batch, lead) | {"embedding": lists}
-                held.append(pa.record_batch({name: columns[name] for name in COLUMNS}, schema=schema))
-                total += len(batch)
-                if sum(each.num_rows for each in held) >= _ROW_GROUP:
-                    writer.write_table(pa.Table.from_batches(held, schema))
-                    held.clear()
-            writer.write_table(pa.Table.from_batches(held, schema))
+            while held := list(islice(rows, _ROW_GROUP)):
+                cells = [_cells(row) for row in held]
+                columns = {name: [each[name] for each in cells] for name in (*texts, *numbers)}
+                lengths = [row.vector.size for row in held]
+                offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+                values = pa.array(np.concatenate([row.vector for row in held]), pa.float32())
+                columns["embedding"] = pa.ListArray.from_arrays(offsets, values)
+                writer.write_table(pa.table({name: columns[name] for name in COLUMNS}, schema=schema))
+                total += len(held)
+        if log.skipped and not total:
+            first, reason = next(iter(log.skipped.items()))
+            raise ValueError(
+                f"none of {len(log.skipped)} recordings could be embedded; {Path(first).name}: {reason}"
+            )
 
     write_atomically(path, write)
-    return total
+    return EmbeddingSummary(total, log)
 
 
 def embed_store(
@@ -296,44 +368,119 @@ def preprocessing_of(model: torch.nn.Module) -> Preprocessing:
     return own if isinstance(own, Preprocessing) else Preprocessing()
 
 
+def _lead(lead: str) -> str:
+    return lead if lead == ALL_LEADS else canonical_lead(lead)
+
+
+def _rows(
+    model: torch.nn.Module,
+    sources: Any,
+    log: SourceLog,
+    *,
+    windowing: Windowing,
+    given: dict[str, Any],
+    pool: str | None,
+    pool_leads: str | None,
+    over_time: bool,
+    errors: str,
+    how: dict[str, Any],
+) -> Iterator[Row]:
+    """Rows of sources in their order, as asked for."""
+    if errors not in ("raise", "skip"):
+        raise ValueError(f"errors is {errors!r}; pass 'raise' or 'skip'.")
+    if windowing.short not in ("pad", "refuse"):
+        raise ValueError(f"short is {windowing.short!r}; pass 'pad' or 'refuse'.")
+    if over_time and (pool or pool_leads):
+        raise ValueError(
+            "over_time gives one row a frame, and pool or pool_leads would pool them; pass one of these."
+        )
+    if windowing.lead != ALL_LEADS:
+        check_lead(model, windowing.lead)
+    rows = _embedded(model, sources, log, windowing, given, over_time=over_time, skip=errors == "skip", **how)
+    if pool_leads is not None:
+        rows = pooled_leads(rows, pool_leads)
+    if pool is not None:
+        rows = pool_windows(rows, pool)
+    return rows
+
+
 def _embedded(
     model: torch.nn.Module,
     sources: Any,
+    log: SourceLog,
+    windowing: Windowing,
     given: dict[str, Any],
     *,
+    over_time: bool,
+    skip: bool,
     batch_size: int | None,
     device: str | torch.device | None,
     precision: str,
     progress: bool,
-) -> Iterator[tuple[list[Piece], NDArray[np.float32]]]:
-    """Batches of windows and their vectors, (windows, dim), in order; the next batch is read meanwhile."""
+) -> Iterator[Row]:
+    """Windows and their vectors, in order; the next batch is read meanwhile."""
     leads = given["leads"]
-    given = given | {
-        "lead": canonical_lead(given["lead"]),
-        "leads": [leads] if isinstance(leads, str) else leads,
-    }
+    given = given | {"leads": [leads] if isinstance(leads, str) else leads}
     preprocessing = preprocessing_of(model)
-    check_lead(model, given["lead"])
     size = _batch_size(model, batch_size, device)
-    windows = pieces(sources, preprocessing, **given)
-    total = count_records(sources) if progress else 0
+    if over_time:
+        from openclef.over_time import OverTime
+
+        model = OverTime(model, preprocessing.samples)
+    expanded = expand(sources)
+    log.aside = expanded.aside
+    windows = pieces(expanded, preprocessing, windowing, **given, log=log, skip=skip)
+    if progress:
+        windows = _watched(windows, expanded.records())
     with _in_use(model, device) as where:
-        read = read_ahead(_batches(_shown(windows, "embedding", total, progress), size))
-        for batch in read:
+        for batch in read_ahead(_batches(windows, size, by_lead=getattr(model, "leads", 1) > 1)):
+            lead = batch[0].lead
+            check_lead(model, lead)
             signal = np.stack([piece.signal for piece in batch])
-            vectors = _forward(model, preprocessing, signal, batch[0].fs, given["lead"], where, precision)
+            vectors = _forward(model, preprocessing, signal, batch[0].fs, lead, where, precision)
             vectors[[piece.too_short for piece in batch]] = np.nan
-            yield batch, vectors
+            for piece, vector in zip(batch, vectors, strict=True):
+                row = Row(
+                    piece.recording,
+                    piece.source,
+                    piece.lead,
+                    piece.start_s,
+                    piece.seconds,
+                    piece.flags,
+                    vector,
+                )
+                yield from _frames(row, model, preprocessing.seconds) if over_time else [row]
 
 
-def _columns(batch: list[Piece], lead: str) -> dict[str, list[Any]]:
+def _frames(row: Row, model: Any, seconds: float) -> Iterator[Row]:
+    """A window's row as one row a frame; frames of what was not recorded are left out."""
+    step = seconds / model.count
+    for number, vector in enumerate(row.vector.reshape(model.count, -1)):
+        recorded = min(step, row.seconds - number * step)
+        if recorded > 0 or number == 0:
+            yield row._replace(start_s=row.start_s + number * step, seconds=max(recorded, 0.0), vector=vector)
+
+
+def _cells(row: Row) -> dict[str, Any]:
     return {
-        "source": [piece.source for piece in batch],
-        "lead": [lead] * len(batch),
-        "start_s": [float(piece.start_s) for piece in batch],
-        "seconds": [float(piece.seconds) for piece in batch],
-        "flags": [";".join(piece.flags) for piece in batch],
+        "source": row.source,
+        "lead": row.lead,
+        "start_s": float(row.start_s),
+        "seconds": float(row.seconds),
+        "flags": ";".join(row.flags),
     }
+
+
+def _watched(windows: Iterable[Piece], total: int) -> Iterator[Piece]:
+    """Windows under a progress bar that counts recordings."""
+    from rich.progress import Progress
+
+    with Progress(transient=True) as bar:
+        task = bar.add_task("embedding", total=total)
+        for piece in windows:
+            bar.update(task, completed=piece.recording)
+            yield piece
+        bar.update(task, completed=total)
 
 
 def _batch_size(model: torch.nn.Module, batch_size: int | None, device: str | torch.device | None) -> int:
@@ -361,17 +508,21 @@ def _shown(items: Iterable[Any], what: str, total: int, progress: bool) -> Itera
     return track(items, description=what, total=total)
 
 
-def _batches(windows: Iterable[Piece], batch_size: int) -> Iterator[list[Piece]]:
-    """Consecutive windows of one rate and length, so that the order stays."""
+def _batches(windows: Iterable[Piece], batch_size: int, by_lead: bool) -> Iterator[list[Piece]]:
+    """Consecutive windows of one rate and length, and of one lead if it matters, so that the order stays."""
     batch: list[Piece] = []
     for piece in windows:
-        alike = batch and (batch[0].fs, batch[0].signal.size) == (piece.fs, piece.signal.size)
+        alike = bool(batch) and _kind(batch[0], by_lead) == _kind(piece, by_lead)
         if batch and (not alike or len(batch) == batch_size):
             yield batch
             batch = []
         batch.append(piece)
     if batch:
         yield batch
+
+
+def _kind(piece: Piece, by_lead: bool) -> tuple[float, int, str]:
+    return piece.fs, piece.signal.size, piece.lead if by_lead else ""
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,10 @@ def predict(
     lead: str = "I",
     leads: str | Sequence[str] | None = None,
     unit: str | None = None,
+    overlap_s: float = 0.0,
+    short: Literal["pad", "refuse"] = "pad",
+    pool: Literal["mean", "median", "max"] | None = None,
+    errors: Literal["raise", "skip"] = "raise",
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "float32",
@@ -36,11 +40,16 @@ def predict(
 
     Args:
         model: An `Encoder` with a head, from `openclef.finetune` and `openclef.load`.
-        sources: As `openclef.embed` takes them: a `Store`, a `Record`, a path, an array, or a list of these.
+        sources: As `openclef.embed` takes them: a `Store`, a `Record`, a path, a folder, an array, or a list of these.
         fs: Sampling rate in Hz of arrays, and of files that do not state it.
         lead: Lead to predict from, by name.
         leads: Lead names of arrays with several rows, and of files that do not state them.
         unit: Unit of arrays, and of files that do not state it: "mV", "uV", "V" or "zscore"; None = mV.
+        overlap_s: Seconds that a window shares with the one before it.
+        short: "pad" predicts for windows that are not full, with missing samples; "refuse" refuses recordings shorter
+            than a window and leaves out the rest of longer ones.
+        pool: "mean", "median" or "max" over the windows of a recording, one row a recording; None = one a window.
+        errors: "skip" goes on where a file cannot be read, and lists it in the table's `.attrs["skipped"]`.
         batch_size: Windows at a time; None = 64 for each thread of a CPU, 512 on a GPU.
         device: Where to compute; None = where the model is.
         precision: "float32", or "bf16" for bfloat16 autocast.
@@ -77,6 +86,10 @@ def predict(
         lead=lead,
         leads=leads,
         unit=unit,
+        overlap_s=overlap_s,
+        short=short,
+        pool=pool,
+        errors=errors,
         batch_size=batch_size,
         device=device,
         precision=precision,

@@ -114,23 +114,26 @@ class Record:
         """
         return self.signal.shape[1] / self.fs
 
-    def windows(self, seconds: float) -> list[Window]:
-        """Cut the recording into consecutive windows of equal length.
+    def windows(self, seconds: float, overlap_s: float = 0.0) -> list[Window]:
+        """Cut the recording into windows of equal length.
 
         Args:
             seconds: a window's length; its number of samples is ``round(seconds * fs)``.
+            overlap_s: seconds that a window shares with the one before it.
 
         Returns:
             Windows in the order of time. The last one, where it is not full, is kept and padded with NaN if
-            it holds at least half a window or is the only one.
+            it holds at least half a window that no other holds, or is the only one.
 
         Raises:
-            ValueError: if a window would hold no sample.
+            ValueError: if a window would hold no sample, or nothing that the one before it does not hold.
 
         Example:
             >>> record = Record(np.zeros((1, 260)), fs=10, leads=("I",), record_id="a")
             >>> [(window.start_s, window.seconds, window.signal.shape) for window in record.windows(10)]
             [(0.0, 10.0, (1, 100)), (10.0, 10.0, (1, 100)), (20.0, 6.0, (1, 100))]
+            >>> [window.start_s for window in record.windows(10, overlap_s=5)]
+            [0.0, 5.0, 10.0, 15.0]
         """
         samples = round(seconds * self.fs)
         if samples < 1:
@@ -138,12 +141,19 @@ class Record:
                 f"seconds={seconds!r} is less than one sample at {self.fs:g} Hz; pass a longer window, "
                 "for example seconds=10"
             )
+        step = samples - round(overlap_s * self.fs)
+        if overlap_s < 0 or step < 1:
+            raise ValueError(
+                f"overlap_s={overlap_s!r} with windows of {seconds!r} s; accepted is 0 to less than a window: pass "
+                f"less, for example overlap_s={seconds / 2:g}"
+            )
         windows = []
-        for start in range(0, self.signal.shape[1], samples):
+        for start in range(0, self.signal.shape[1], step):
             part = self.signal[:, start : start + samples]
             recorded = part.shape[1]
             if recorded < samples:
-                if start > 0 and 2 * recorded < samples:
+                new = recorded - (samples - step) if start else recorded
+                if start > 0 and 2 * new < samples:
                     break
                 part = np.pad(part, ((0, 0), (0, samples - recorded)), constant_values=np.nan)
             windows.append(Window(self.start_s + start / self.fs, recorded / self.fs, part))

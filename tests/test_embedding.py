@@ -255,8 +255,11 @@ def test_one_row_takes_the_lead_asked_for(tmp_path):
     assert embed(model, wave(4, 100), fs=100, lead="V5", leads="V5")["lead"].tolist() == ["V5"]
     with pytest.raises(ValueError, match=r"leads are missing for two\.npy"):
         embed(model, tmp_path / "two.npy", fs=100)
-    with pytest.raises(ValueError, match=r"folder without dataset\.json"):
-        embed(model, tmp_path, fs=100)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        ValueError, match=r"folder without dataset\.json, so no store, and holds no recording"
+    ):
+        embed(model, tmp_path / "empty", fs=100)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5])
@@ -296,7 +299,7 @@ def test_a_parquet_file_holds_what_embed_gives(store, tmp_path, monkeypatch):
         model, [store, store.read(0, ["II"])[0, 0]], file, fs=store.fs, lead="II", batch_size=2
     )
     written = pq.read_table(file)
-    assert windows == len(whole) == written.num_rows
+    assert windows.rows == len(whole) == written.num_rows
     assert pq.ParquetFile(file).num_row_groups > 1
     found = written.to_pandas()
     pd.testing.assert_frame_equal(found.drop(columns="embedding"), whole.drop(columns="embedding"))

@@ -272,6 +272,24 @@ class ResNeXt1D(nn.Module):
         Raises:
             ValueError: Another number of axes or leads, or fewer than 16 samples.
         """
+        return self.frames(signal).mean(1)
+
+    def frames(self, signal: Tensor) -> Tensor:
+        """Give the features over time, whose mean is the embedding.
+
+        Args:
+            signal: (batch, leads, time), time at least 16 samples.
+
+        Returns:
+            (batch, frames, dim), the frames in the order of time.
+
+        Raises:
+            ValueError: Another number of axes or leads, or fewer than 16 samples.
+
+        Example:
+            >>> ResNeXt1D(SIZES["resnext1d_small"]).frames(torch.zeros(2, 1, 5000)).shape
+            torch.Size([2, 40, 256])
+        """
         if signal.ndim != 3 or signal.shape[1] != self.leads:
             raise ValueError(
                 f"signal has shape {tuple(signal.shape)}; this backbone takes (batch, {self.leads}, time). "
@@ -286,4 +304,4 @@ class ResNeXt1D(nn.Module):
         hidden = F.silu(_normalise(self.first_bn, hidden) if self.normalisation == "batch" else hidden)
         for stage in self.stage_list:
             hidden = stage(hidden)
-        return hidden.mean(1)
+        return hidden

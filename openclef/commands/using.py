@@ -75,21 +75,34 @@ def embed(
     leads: str | list[str] | None = None,
     fs: float | None = None,
     unit: str | None = None,
+    overlap_s: float = 0.0,
+    short: Literal["pad", "refuse"] = "pad",
+    pool: Literal["mean", "median", "max"] | None = None,
+    pool_leads: Literal["mean", "concatenate"] | None = None,
+    over_time: bool = False,
+    errors: Literal["raise", "skip"] = "skip",
     batch_size: int | None = None,
     device: str | None = None,
     precision: Literal["float32", "bf16"] = "float32",
 ) -> int:
-    """Embed a store or files with an encoder, one row a window, and write parquet.
+    """Embed a store, files or a folder of files with an encoder, one row a window, and write parquet.
 
     Args:
         model: a run folder, a model folder, or openclef-small-sim, which comes with openclef (simulated ECGs only).
-        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'. A CSV file is
-            one recording; make one that lists files a store first (openclef convert files).
+        sources: a store, a file in a format of `openclef list formats`, a folder of such files, or several of these:
+            '["a.npy", "b.hea"]'. A CSV file is one recording; make one that lists files a store first (openclef convert
+            files).
         out: parquet file to write; always needed.
-        lead: lead to embed, by name; the name of the row, where an array has only one.
+        lead: lead to embed, by name; the name of the row, where an array has only one; all embeds every lead.
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
+        overlap_s: seconds that a window shares with the one before it.
+        short: pad takes windows that are not full; refuse refuses recordings shorter than a window.
+        pool: mean, median or max over the windows of a recording: one row a recording.
+        pool_leads: mean or concatenate over the leads of a window: one row a window.
+        over_time: one row a frame of the encoder's features over time.
+        errors: skip lists recordings that cannot be read in a file beside the output, and goes on; raise stops.
         batch_size: windows at a time; 64 for each thread of a CPU, 512 on a GPU by default.
         device: cpu, cuda or another device of torch; a GPU where there is one by default.
         precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
@@ -100,7 +113,7 @@ def embed(
 
     encoder = load(model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    windows = embed_to_parquet(
+    done = embed_to_parquet(
         encoder,
         sources,
         target,
@@ -108,12 +121,20 @@ def embed(
         lead=lead,
         leads=leads,
         unit=unit,
+        overlap_s=overlap_s,
+        short=short,
+        pool=pool,
+        pool_leads=pool_leads,
+        over_time=over_time,
+        errors=errors,
         batch_size=batch_size,
         device=_device(device),
         precision=precision,
         progress=sys.stderr.isatty(),
     )
-    print(f"{out}: {windows:,} windows, {encoder.dim} dimensions")
+    dim = f"{encoder.dim} dimensions" + " a lead" * (pool_leads == "concatenate")
+    print(f"{out}: {done.rows:,} rows of {done.log.recordings:,} recordings, {dim}")
+    _tell(done.log, target)
     return 0
 
 
@@ -126,6 +147,10 @@ def predict(
     leads: str | list[str] | None = None,
     fs: float | None = None,
     unit: str | None = None,
+    overlap_s: float = 0.0,
+    short: Literal["pad", "refuse"] = "pad",
+    pool: Literal["mean", "median", "max"] | None = None,
+    errors: Literal["raise", "skip"] = "skip",
     batch_size: int | None = None,
     device: str | None = None,
     precision: Literal["float32", "bf16"] = "float32",
@@ -134,13 +159,18 @@ def predict(
 
     Args:
         model: run folder of `openclef finetune`.
-        sources: a store, a file in a format of `openclef list formats`, or several: '["a.npy", "b.hea"]'. A CSV file is
-            one recording; make one that lists files a store first (openclef convert files).
+        sources: a store, a file in a format of `openclef list formats`, a folder of such files, or several of these:
+            '["a.npy", "b.hea"]'. A CSV file is one recording; make one that lists files a store first (openclef convert
+            files).
         out: parquet file to write; always needed.
         lead: lead to predict from, by name; the name of the row, where an array has only one.
         leads: names of an array's rows, where its file does not state them: '["I", "II"]'.
         fs: sampling rate in Hz, for files that do not state it.
         unit: mV, uV, V or zscore, for files that do not state it; mV by default.
+        overlap_s: seconds that a window shares with the one before it.
+        short: pad takes windows that are not full; refuse refuses recordings shorter than a window.
+        pool: mean, median or max over the windows of a recording: one row a recording.
+        errors: skip lists recordings that cannot be read in a file beside the output, and goes on; raise stops.
         batch_size: windows at a time; 64 for each thread of a CPU, 512 on a GPU by default.
         device: cpu, cuda or another device of torch; a GPU where there is one by default.
         precision: float32, or bf16, which is faster where the processor has it (docs/performance.md).
@@ -148,6 +178,7 @@ def predict(
     target = _parquet_file(out, "predictions.parquet", sources)
     from openclef.checkpoint import load
     from openclef.prediction import predict as run
+    from openclef.source_files import SourceLog
 
     encoder = load(model)
     frame = run(
@@ -157,16 +188,43 @@ def predict(
         lead=lead,
         leads=leads,
         unit=unit,
+        overlap_s=overlap_s,
+        short=short,
+        pool=pool,
+        errors=errors,
         batch_size=batch_size,
         device=_device(device),
         precision=precision,
         progress=sys.stderr.isatty(),
     )
+    log = SourceLog(skipped=frame.attrs["skipped"], guessed=frame.attrs["guessed"])
+    frame.attrs = {}
     _write_parquet(frame, target)
     head = encoder.required_head()
     what = head.unit or "calibrated probability"
-    print(f"{out}: {len(frame):,} windows, {head.task} ({what}): {', '.join(head.labels)}")
+    print(f"{out}: {len(frame):,} rows, {head.task} ({what}): {', '.join(head.labels)}")
+    _tell(log, target)
     return 0
+
+
+def _tell(log: Any, target: Path) -> None:
+    """Print what was guessed, left out and skipped; the skipped ones are listed in a file beside the output."""
+    import csv
+
+    for said in (*log.guesses(), *log.notes()):
+        print(f"note: {said}")
+    if log.aside:
+        kinds = ", ".join(f"{count} {ending}" for ending, count in log.aside.items())
+        print(f"note: {sum(log.aside.values()):,} other files in the folder: {kinds}")
+    listed = target.with_name(f"{target.stem}.skipped.csv")
+    listed.unlink(missing_ok=True)
+    if log.skipped:
+        with listed.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["source", "reason"])
+            writer.writerows(log.skipped.items())
+        first = next(iter(log.skipped.values()))
+        print(f"skipped: {len(log.skipped):,} recordings, listed in {listed}; the first: {first}")
 
 
 def _device(asked: str | None) -> str:

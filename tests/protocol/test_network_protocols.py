@@ -170,7 +170,7 @@ def test_the_command_line(small_store, encoder, tmp_path, capsys, monkeypatch) -
     )
     assert json.loads(Path("run/config.json").read_text())["optimisation"]["learning_rate"] == 0.01
     assert cli.main(["predict", "run", store, "--out", "p/predictions.parquet"]) == 0
-    assert "288 windows, small/old (calibrated probability): old" in capsys.readouterr().out
+    assert "288 rows, small/old (calibrated probability): old" in capsys.readouterr().out
     table = pd.read_parquet("p/predictions.parquet")
     assert list(table) == ["source", "lead", "start_s", "seconds", "flags", "old"]
     given = ["evaluate", "model", store, TASK, "--protocol", "finetune", "--seeds", "[1]", "--out", "result"]
